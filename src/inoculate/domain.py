@@ -1,0 +1,121 @@
+"""What every domain must do: recognise a format, read it in batches, encode it as numbers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+import polars as pl
+
+from inoculate.errors import RecordError
+from inoculate.task import Encoded
+
+OnBad = Callable[[RecordError], None]
+"""Called with each bad record; returns to skip it, or raises to stop."""
+
+
+def raise_bad(error: RecordError) -> None:
+    """Stop at the first bad record (the default ``OnBad``)."""
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number a record is encoded to.
+
+    Attributes:
+        name: snake_case, unique in its view.
+        unit: ``s``, ``byte``, ``packet``, ``flow``, ``byte/s``, ``bit`` ...; ``1`` for a ratio
+            or a count of nothing in particular; ``yes/no`` for a flag that is 0 or 1.
+        about: the quantity in plain words, as a reason for an analyst begins with it.
+        category: for a column made of one text value of a table, that value.
+        source: for such a column, the table's column it came from.
+    """
+
+    name: str
+    unit: str
+    about: str
+    category: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A named group of columns; ``encode`` returns one array for each."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes to read records from, already decompressed and bounded.
+
+    Attributes:
+        name: as the user wrote it; begins every origin.
+        path: the file, or None for standard input, a followed log or an interface.
+        head: the first bytes (at most 64 KiB) for ``sniff``; still to come from ``stream``.
+        stream: read from the start; ``read1``-like: a short read is not the end, b"" is.
+    """
+
+    name: str
+    path: Path | None
+    head: bytes
+    stream: BinaryIO
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some records of one source, as a table.
+
+    Attributes:
+        frame: one row a record. Has ``origin`` (str: ``name:line`` or ``name#packet``);
+            where known ``ts`` (float64, seconds since 1970, UTC) and the domain's identity
+            columns; and what ``encode`` needs.
+    """
+
+    frame: pl.DataFrame
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return self.frame.height
+
+
+class Domain(ABC):
+    """Base of all domains: one source format, one file.
+
+    Attributes:
+        kind: detectors work on every domain of one kind ("flow", "table").
+        unit: what a record is ("flow", "row").
+        identity: frame columns that tell an analyst which record it is. They are shown, may
+            group records, and never enter ``encode``.
+    """
+
+    kind: ClassVar[str]
+    unit: ClassVar[str]
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def sniff(self, source: Source) -> float:
+        """Return how sure this format is, 0 to 1, from ``source.head``; the name is a hint.
+
+        1 is a magic number or a header that nothing else has, 0.5 plausible, 0 impossible.
+        """
+
+    @abstractmethod
+    def read(self, source: Source, *, on_bad: OnBad = raise_bad) -> Iterator[Batch]:
+        """Yield batches in bounded memory, in order.
+
+        Raises:
+            RecordError: through ``on_bad``, for each bad record; directly, when nothing after
+                this place can be read.
+        """
+
+    @abstractmethod
+    def views(self, batch: Batch) -> tuple[View, ...]:
+        """Return the schema: fixed for a known format, found in the batch for a user's table."""
+
+    @abstractmethod
+    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
+        """Return the batch in the columns of ``views``; NaN where this source cannot know."""

@@ -1,0 +1,1 @@
+"""Network flows: every format here encodes to the one schema of ``features.flow_schema``."""

@@ -1,0 +1,1 @@
+"""Numpy arithmetic shared by domains and learners."""

@@ -1,0 +1,135 @@
+"""What a scan returns, for every renderer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+SCHEMA_VERSION = 1
+NOVELTY = "novelty"
+"""Threat name of a finding made without any example (K = 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One column that moved a finding's score.
+
+    Attributes:
+        column: the column's name.
+        value: the record's value in the column's unit; None when unknown.
+        unit: the column's unit.
+        quantile: share of background below the value (ties count half), 0 to 1.
+        weight: how much of the score it explains, at most 1 over all reasons of a finding.
+        text: the whole in words, ``bytes sent 1.2 MB: above 99.8 % of background``.
+    """
+
+    column: str
+    value: float | None
+    unit: str
+    quantile: float | None
+    weight: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A scored record shown to an analyst.
+
+    Attributes:
+        finding_id: stable over runs: a hash of detector, origin and record.
+        origin: where the record came from, ``traffic.pcap#1234`` or ``conn.log:17``.
+        threat: name of the class, or ``novelty``.
+        score: the detector's alarm score; higher is more suspicious.
+        p_value: share of benign records expected to score as high, from calibration.
+        ts: seconds since 1970 UTC, or None.
+        record: the identity columns (hosts, ports, protocol ...), for showing only.
+        reasons: strongest first; empty when reasons were not asked for.
+    """
+
+    finding_id: str
+    origin: str
+    threat: str
+    score: float
+    p_value: float
+    ts: float | None
+    record: dict[str, Any]
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreHistogram:
+    """How alarm scores are spread, for a picture.
+
+    Attributes:
+        edges: n + 1 bin edges, increasing.
+        scanned: n counts over all records scanned.
+        background: n counts over the calibration background.
+    """
+
+    edges: tuple[float, ...]
+    scanned: tuple[int, ...]
+    background: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole scan.
+
+    Attributes:
+        detector: name of the detector, or of the prior when there was none.
+        threats: names of the classes it looks for.
+        false_alarms: the promised rate that the threshold keeps.
+        threshold: alarm scores at or above it are findings.
+        sources: name of each source, with records read.
+        n_records: records scanned.
+        n_findings: findings, also those not kept in ``findings``.
+        findings: kept findings, in order of time of reading.
+        skipped: problem -> count of records that were skipped.
+        notes: lines the user must read (a cut capture, a promise that cannot be kept ...).
+        histogram: spread of scores, where it was kept.
+        seconds: wall time of reading and scoring.
+        truth: for a demo: recall, realised false alarms and the like, by name.
+    """
+
+    detector: str
+    threats: tuple[str, ...]
+    false_alarms: float
+    threshold: float
+    sources: tuple[tuple[str, int], ...]
+    n_records: int
+    n_findings: int
+    findings: tuple[Finding, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    histogram: ScoreHistogram | None = None
+    seconds: float = 0.0
+    truth: dict[str, float] = field(default_factory=dict)
+    unit: str = "record"
+
+
+class Renderer(ABC):
+    """Base of all output formats: one file a format.
+
+    The workflow calls ``begin`` once, ``rows`` for each batch of findings as they come, and
+    ``end`` once with the whole report; each returns text (with its newlines) for the output.
+
+    Attributes:
+        streams: True when ``rows`` writes findings at once; False when all is written by
+            ``end``, from ``Report.findings``.
+        suffix: usual file ending, with the dot.
+    """
+
+    streams: ClassVar[bool] = False
+    suffix: ClassVar[str] = ".txt"
+
+    def begin(self) -> str:
+        """Return what comes before the first finding."""
+        return ""
+
+    def rows(self, findings: Sequence[Finding]) -> str:
+        """Return some findings."""
+        return ""
+
+    @abstractmethod
+    def end(self, report: Report) -> str:
+        """Return what comes after the last finding."""

@@ -1,0 +1,1 @@
+"""One learner a file; the file name is its name everywhere."""

@@ -1,0 +1,1 @@
+"""Bounded, decompressing access to bytes and lines: attackers write our input."""
