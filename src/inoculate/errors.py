@@ -8,7 +8,7 @@
     + ArtifactError        a prior or detector on disk is damaged, foreign or of an unknown version
   - NotFoundError          status 404, exit 4   no learner, domain, prior or format of that name
   - MissingExtraError      status 501, exit 5   an optional dependency is not installed
-  - PrivilegeError         status 403, exit 6   the operating system refuses, say to open an interface
+  - PrivilegeError         status 403, exit 6   the system refuses, say to open an interface
 
 ``status`` is the HTTP status and ``exit_code`` the process status; each face has one
 handler that reads them. Exit 0 means no findings, 1 findings, 130 stopped by Ctrl-C.
