@@ -38,7 +38,7 @@ class Scores:
         """Return the index of each record's best class, (n,); -1 without classes."""
         if not self.threat.shape[1]:
             return np.full(len(self.novelty), -1, np.int64)
-        return self.threat.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.threat.argmax(axis=1), np.int64)
 
 
 class Detector(Protocol):
