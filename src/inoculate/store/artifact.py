@@ -1,0 +1,312 @@
+"""Reads and writes artifacts: a directory with ``manifest.json`` and ``arrays.safetensors``.
+
+Loading never runs code: JSON is validated, arrays are plain numbers, and every byte is held
+against its SHA-256. Each file is opened once and without following links, so what was checked
+is what is used.
+
+References:
+    The safetensors format, https://github.com/huggingface/safetensors, "Format".
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_arrays
+from safetensors.numpy import save as pack_arrays
+
+from inoculate.errors import ArtifactError, InputError, NotFoundError
+from inoculate.store.manifest import ARRAYS_FILE, FORMAT_VERSION, ArrayEntry, Manifest
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+MANIFEST_FILE = "manifest.json"
+MAX_MANIFEST_BYTES = 4 << 20
+MAX_ARRAYS_BYTES = 1 << 30
+_RACES = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """A checked artifact in memory.
+
+    Attributes:
+        path: the directory it was read from.
+        manifest: what it says of itself.
+        arrays: every array that the manifest lists, and no other.
+    """
+
+    path: Path
+    manifest: Manifest
+    arrays: Arrays
+
+    def group(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays named ``prefix/...``, by the rest of their name."""
+        start = f"{prefix}/"
+        return {k[len(start) :]: v for k, v in self.arrays.items() if k.startswith(start)}
+
+
+def save(path: Path, manifest: Manifest, arrays: Arrays, *, overwrite: bool = True) -> None:
+    """Write an artifact so that a reader sees the old one or the new one, never a part.
+
+    ``manifest.files`` and ``manifest.arrays`` are filled in here.
+
+    Args:
+        path: the directory to be; a link to an artifact is followed, its target replaced.
+        manifest: what the artifact says of itself.
+        arrays: numbers and booleans of up to 1 GiB together.
+        overwrite: replace an existing artifact. Anything else is never replaced.
+
+    Raises:
+        InputError: the place is taken, cannot be written, or the artifact is too large.
+    """
+    path = path.resolve() if path.is_symlink() else path.absolute()
+    plain = {
+        name: np.array(a, a.dtype.newbyteorder("="), order="C", copy=None)
+        for name, a in sorted(arrays.items())
+    }
+    if sum(a.nbytes for a in plain.values()) > MAX_ARRAYS_BYTES - MAX_MANIFEST_BYTES:
+        raise InputError(f"{path}: arrays are over the limit of 1 GiB")
+    try:
+        entries = {k: ArrayEntry(shape=a.shape, dtype=str(a.dtype)) for k, a in plain.items()}  # type: ignore[arg-type]
+    except ValidationError as err:
+        raise InputError(f"{path}: an array cannot be stored: {_first(err)}") from err
+    packed = pack_arrays(plain)
+    filled = manifest.model_copy(
+        update={"arrays": entries, "files": {ARRAYS_FILE: hashlib.sha256(packed).hexdigest()}}
+    )
+    text = filled.to_json()
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise InputError(f"{path}: manifest of {len(text)} bytes, the limit is 4 MiB")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            _refuse_taken(path, overwrite=overwrite)
+            _write(path, {ARRAYS_FILE: packed, MANIFEST_FILE: text})
+    except OSError as err:
+        raise InputError(f"{path}: cannot be written: {err.strerror or err}") from err
+
+
+def load(path: Path) -> Artifact:
+    """Read an artifact and check all of it.
+
+    Raises:
+        ArtifactError: a file is missing, a link, too large, changed, or does not say what the
+            format asks; the message names the file.
+        NotFoundError: there is nothing at this path.
+    """
+    if not path.exists():
+        raise NotFoundError(f"{path}: no such artifact{_interrupted(path)}")
+    manifest, packed = _read_both(path)
+    if hashlib.sha256(packed).hexdigest() != manifest.files.get(ARRAYS_FILE):
+        raise ArtifactError(f"{path / ARRAYS_FILE}: changed: its SHA-256 is not the manifest's")
+    return Artifact(path, manifest, _parse_arrays(packed, manifest, path / ARRAYS_FILE))
+
+
+def shipped() -> dict[str, Path]:
+    """Return the priors inside the package, by name."""
+    folder = Path(str(resources.files("inoculate.store"))) / "priors"
+    return {p.parent.name: p.parent for p in sorted(folder.glob(f"*/{MANIFEST_FILE}"))}
+
+
+def open_prior(name_or_path: str | Path) -> Artifact:
+    """Load a shipped prior by name, or any prior by its path; a path has a slash or exists.
+
+    Raises:
+        NotFoundError: neither a shipped prior nor a directory.
+        ArtifactError: it is damaged, or a detector.
+    """
+    have = shipped()
+    path = have.get(str(name_or_path), Path(name_or_path))
+    if not path.exists():
+        raise NotFoundError(f"no prior {str(name_or_path)!r}; shipped: {', '.join(have) or 'none'}")
+    artifact = load(path)
+    if artifact.manifest.artifact != "prior":
+        raise ArtifactError(f"{path}: a {artifact.manifest.artifact}, expected a prior")
+    return artifact
+
+
+def _first(err: ValidationError) -> str:
+    """Return a validation error's first problem in one line."""
+    problem = err.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(p) for p in problem["loc"]) or "content"
+    more = f" (and {err.error_count() - 1} more)" if err.error_count() > 1 else ""
+    line = f"{place[:200]}: {problem['msg'][:300]}{more}"
+    return "".join(c if c.isprintable() else "?" for c in line)
+
+
+def _parse_manifest(text: bytes, path: Path) -> Manifest:
+    file = path / MANIFEST_FILE
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as err:
+        if any(e["loc"] == ("format_version",) for e in err.errors()):
+            raise ArtifactError(
+                f"{file}: unknown format_version, this version reads {FORMAT_VERSION}"
+            ) from err
+        raise ArtifactError(f"{file}: {_first(err)}") from err
+    except ValueError as err:
+        raise ArtifactError(f"{file}: not JSON: {str(err)[:200]}") from err
+
+
+def _parse_arrays(packed: bytes, manifest: Manifest, file: Path) -> Arrays:
+    try:
+        arrays = parse_arrays(packed)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise ArtifactError(f"{file}: not a safetensors file: {str(err)[:200]}") from err
+    if set(arrays) != set(manifest.arrays):
+        name = min(set(arrays) ^ set(manifest.arrays))
+        problem = "is not in the manifest" if name in arrays else "is missing"
+        raise ArtifactError(f"{file}: array {name[:200]!r} {problem}")
+    for name, entry in manifest.arrays.items():
+        a = arrays[name]
+        if a.shape != entry.shape or str(a.dtype) != entry.dtype:
+            raise ArtifactError(
+                f"{file}: array {name[:200]!r} is {a.dtype} {a.shape}, "
+                f"the manifest says {entry.dtype} {entry.shape}"
+            )
+        a.flags.writeable = False
+    return arrays
+
+
+def _read_both(path: Path) -> tuple[Manifest, bytes]:
+    """Read both files of one state of the artifact, also while another process replaces it."""
+    for _ in range(_RACES):
+        try:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as err:
+            raise ArtifactError(f"{path}: not an artifact directory: {err.strerror}") from err
+        try:
+            text = _read(path, folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
+            packed = _read(path, folder, ARRAYS_FILE, MAX_ARRAYS_BYTES)
+            return _parse_manifest(text, path), packed
+        except ArtifactError:
+            if not _replaced(path, folder):
+                raise
+        finally:
+            os.close(folder)
+    raise ArtifactError(f"{path}: other processes keep writing here")
+
+
+def _replaced(path: Path, folder: int) -> bool:
+    """Tell whether the open directory is no longer the one at ``path``."""
+    try:
+        return not os.path.samestat(path.stat(), os.fstat(folder))
+    except FileNotFoundError:
+        return True
+
+
+def _read(path: Path, folder: int, name: str, limit: int) -> bytes:
+    """Read one regular file of an open directory, whole, up to a limit."""
+    file = path / name
+    try:
+        # O_NONBLOCK: a named pipe in place of the file must not stop us for ever
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as err:
+        link = err.errno in (errno.ELOOP, errno.EMLINK)
+        problem = "a link, which artifacts may not hold" if link else err.strerror
+        raise ArtifactError(f"{file}: {problem}") from err
+    with os.fdopen(fd, "rb") as stream:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise ArtifactError(f"{file}: not a regular file")
+        if info.st_size > limit:
+            raise ArtifactError(f"{file}: {info.st_size} bytes, the limit is {limit}")
+        return stream.read(limit)
+
+
+def _refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Allow a free place, an empty directory, or an artifact to be replaced."""
+    if not os.path.lexists(path):
+        return
+    if not path.is_dir():
+        raise InputError(f"{path}: is a file; an artifact is a directory")
+    names = {p.name for p in path.iterdir()}
+    if names - {MANIFEST_FILE, ARRAYS_FILE}:
+        raise InputError(f"{path}: exists and is no artifact; it is left as it is")
+    if names and not overwrite:
+        raise InputError(f"{path}: exists")
+
+
+def _write(path: Path, files: Mapping[str, bytes]) -> None:
+    new = _sibling(path, "new")
+    new.mkdir()
+    try:
+        for name, content in files.items():
+            with (new / name).open("xb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        with _open_folder(new) as fd:
+            os.fsync(fd)
+        _put_in_place(new, path)
+        with _open_folder(path.parent) as fd:
+            os.fsync(fd)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Rename ``new`` to ``path``; what is there steps aside first, since no rename replaces it."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = _sibling(path, "old")
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sibling(path: Path, what: str) -> Path:
+    return path.parent / f".{path.name}.{what}-{secrets.token_hex(6)}"
+
+
+def _leftovers(path: Path, what: str) -> list[Path]:
+    start = f".{path.name}.{what}-"
+    with contextlib.suppress(OSError):
+        return [p for p in path.parent.iterdir() if p.name.startswith(start) and p.is_dir()]
+    return []
+
+
+def _interrupted(path: Path) -> str:
+    old = [p for p in _leftovers(path, "old") if (p / MANIFEST_FILE).exists()]
+    return f"; a save was interrupted, the one before is {old[0]}" if old else ""
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other saves out of this folder, and clear away what killed ones left of ``path``."""
+    with _open_folder(path.parent) as fd:
+        with contextlib.suppress(OSError):  # some network file systems lock no directory
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        # where the artifact itself is gone, what stepped aside is the only copy: keep it
+        for left in _leftovers(path, "new") + (_leftovers(path, "old") if path.exists() else []):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+@contextlib.contextmanager
+def _open_folder(folder: Path) -> Iterator[int]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
