@@ -1,0 +1,120 @@
+"""Calibration: p-values by hand, the promise on exchangeable data, and what cannot be promised."""
+
+import math
+
+import numpy as np
+import pytest
+
+from inoculate.calibration import Calibration, calibrate, realised_rate, records_needed
+from inoculate.errors import TaskError
+from inoculate.learner import Scores
+from inoculate.task import Encoded, Labelled, Support
+
+
+class Remembers:
+    """Scores a record by its first column, and -100 if it was adapted on."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def score(self, x):
+        v = x["v"][:, 0]
+        novelty = np.where(np.isin(v, self.seen), -100, v).astype(np.float32)
+        return Scores(np.zeros((len(v), 0), np.float32), novelty)
+
+
+class Rote:
+    def adapt(self, support, *, seed=0):
+        return Remembers(support.background["v"][:, 0])
+
+
+def only_background(n):
+    x = Encoded({"v": np.arange(n, dtype=np.float32)[:, None]})
+    return Support(Labelled(x.take(np.arange(0)), np.zeros(0, np.int64)), x, ())
+
+
+def test_p_values_by_hand():
+    c = Calibration.of(np.array([3.0, 1.0, 2.0, 2.0]))
+    got = c.p_values(np.array([0.0, 1.0, 1.5, 2.0, 3.0, 3.1]))
+    np.testing.assert_allclose(got, np.array([5, 5, 4, 4, 2, 1]) / 5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 99, 100, 200, 1000])
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.07, 0.2, 0.29, 0.5, 1.0])
+def test_threshold_says_the_same_as_the_p_value(n, rate):
+    rng = np.random.default_rng(n)
+    c = Calibration.of(rng.integers(0, 40, size=n))
+    scores = np.concatenate([rng.integers(-1, 42, size=50), c.scores, c.scores + 1e-9])
+    np.testing.assert_array_equal(scores >= c.threshold(rate), c.p_values(scores) <= rate + 1e-12)
+
+
+def test_promise_is_kept_on_exchangeable_data():
+    rng = np.random.default_rng(0)
+    for rate, n in [(0.01, 100), (0.01, 200), (0.05, 50), (0.1, 33)]:
+        draws = rng.normal(size=(4000, n + 1)).round(1)  # rounded: ties
+        alarms = sum(realised_rate(Calibration.of(d[:n]), d[n:], rate) for d in draws)
+        limit = 4000 * rate + 3 * math.sqrt(4000 * rate)  # binomial, three deviations
+        assert alarms <= limit, (rate, n, alarms)
+
+
+def test_promise_is_not_kept_by_being_idle():
+    rng = np.random.default_rng(1)
+    c = Calibration.of(rng.normal(size=999))
+    assert 0.005 < realised_rate(c, rng.normal(size=100_000), 0.01) < 0.018
+
+
+def test_small_background_names_the_nearest_promise_that_holds():
+    rate, note = Calibration.of(np.arange(200)).promise(0.001)
+    assert rate == 0.005
+    assert note == (
+        "0.1 % needs at least 1,000 background records, here are 200: "
+        "the nearest promise that holds is 0.5 %"
+    )
+    assert Calibration.of(np.arange(200)).threshold(rate) < math.inf
+    assert Calibration.of(np.arange(100)).promise(0.01) == (0.01, None)
+    assert Calibration.of(np.arange(1000)).promise(0.001) == (0.001, None)
+    assert Calibration.of(np.arange(98)).promise(0.01)[1] is not None
+    assert [records_needed(r) for r in (0.1, 0.01, 0.003)] == [10, 100, 334]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 60, 150, 1234])
+def test_the_nearest_promise_is_one_that_holds(n):
+    c = Calibration.of(np.arange(n))
+    kept, _ = c.promise(1e-6)
+    assert math.isfinite(c.threshold(kept))
+    assert c.promise(kept) == (kept, None)
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, 1.1, float("nan")])
+def test_a_rate_that_is_none_is_refused(rate):
+    with pytest.raises(TaskError, match="false-alarm rate"):
+        Calibration.of(np.arange(5)).promise(rate)
+
+
+def test_bad_scores_are_refused():
+    for scores in ([], [np.nan], [2.0, 1.0], [np.inf]):
+        with pytest.raises(TaskError):
+            Calibration(np.array(scores, float))
+
+
+@pytest.mark.parametrize("n", [2, 7, 300, 1999])
+def test_small_background_is_scored_by_detectors_that_never_saw_it(n):
+    detector, c, rows = calibrate(Rote(), only_background(n), seed=3)
+    np.testing.assert_array_equal(c.scores, np.arange(n))
+    assert len(rows) == n
+    assert (detector.score(only_background(n).background).alarm() == -100).all()
+
+
+def test_large_background_is_split():
+    _, c, rows = calibrate(Rote(), only_background(2500), seed=3)
+    assert len(rows) == 1000
+    assert len(c) == 1500
+    assert not set(rows.tolist()) & set(c.scores.tolist())
+    assert -100 not in c.scores
+
+
+def test_calibration_needs_two_records_and_repeats_itself():
+    with pytest.raises(TaskError, match="two background records"):
+        calibrate(Rote(), only_background(1))
+    a, b = (calibrate(Rote(), only_background(2500), seed=9)[2] for _ in range(2))
+    np.testing.assert_array_equal(a, b)
