@@ -1,0 +1,73 @@
+"""``inoculate scan``."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer
+
+from inoculate.cli import terminal
+from inoculate.finding import Finding, Report
+from inoculate.registry import RENDERERS
+
+
+def scan_command(
+    sources: list[str] = terminal.SourcesArgument,
+    detector: Path | None = typer.Option(
+        None, "--detector", "-d", help="What to look for; without it, what is new."
+    ),
+    false_alarms: float = terminal.RateOption,
+    format: str = typer.Option("table", "--format", "-f", help="table, jsonl, csv, ecs or html."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="Write here, not to stdout."),
+    input_format: str | None = terminal.FormatOption,
+    skip_bad_records: bool = terminal.SkipOption,
+    seed: int = terminal.SeedOption,
+    quiet: bool = terminal.QuietOption,
+) -> int:
+    """Scan files for what a detector knows, or, without one, for what is new.
+
+    Exit code 0: no findings; 1: findings; 2: something could not be read.
+    """
+    renderer = RENDERERS.load(format)()
+    from inoculate.workflows.scan import ScanRequest, scan
+
+    request = ScanRequest(
+        sources=tuple(sources),
+        detector=detector,
+        false_alarms=false_alarms,
+        format=input_format,
+        skip_bad_records=skip_bad_records,
+        seed=seed,
+    )
+    with terminal.output(output) as out, terminal.progress(quiet) as progress:
+        out.write(renderer.begin())
+
+        def write(findings: Sequence[Finding]) -> None:
+            if findings:
+                out.write(renderer.rows(findings))
+
+        outcome = scan(
+            request,
+            sink=write,
+            progress=progress,
+        )
+        out.write(renderer.end(outcome.report))
+    for error in outcome.errors:
+        terminal.warn(error)
+    if renderer.streams and not quiet:
+        for line in _summary(outcome.report):
+            terminal.warn(line)
+    if outcome.interrupted:
+        return 130
+    if outcome.errors:
+        return outcome.errors[0].exit_code
+    return 1 if outcome.report.n_findings else 0
+
+
+def _summary(report: Report) -> Iterator[str]:
+    yield (
+        f"{report.n_findings:,} findings in {report.n_records:,} {report.unit}s at a promised "
+        f"false-alarm rate of {report.false_alarms:.4g}"
+    )
+    yield from report.notes
+    for problem, count in report.skipped.items():
+        yield f"skipped {count:,} records: {problem}"

@@ -1,0 +1,68 @@
+"""What commands share at the terminal: errors, progress, the place results go to."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import typer
+
+from inoculate.errors import InoculateError, InputError, PrivilegeError
+
+SourcesArgument = typer.Argument(
+    ..., metavar="SOURCE...", help="Files to read, or - for standard input."
+)
+FormatOption = typer.Option(
+    None, "--input-format", help="How to read sources; told from the bytes by default."
+)
+SkipOption = typer.Option(
+    False, "--skip-bad-records", help="Count and skip bad records instead of stopping."
+)
+QuietOption = typer.Option(False, "--quiet", "-q", help="No progress and no summary.")
+SeedOption = typer.Option(0, "--seed", min=0, help="Draws whatever is drawn at random.")
+RateOption = typer.Option(
+    0.001, "--false-alarms", help="Share of benign records that may alarm, between 0 and 1."
+)
+
+
+def warn(err: InoculateError | str) -> None:
+    """Print one line on standard error, without control characters."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(str(err).split()))
+    prefix = "error: " if isinstance(err, InoculateError) else ""
+    typer.echo(f"inoculate: {prefix}{line}", err=True)
+
+
+@contextmanager
+def progress(quiet: bool, unit: str = "records") -> Iterator[Callable[[int], None]]:
+    """Show a running count on standard error when it is a terminal; nothing otherwise."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading")
+        yield lambda n: bar.update(task, description=f"{n:,} {unit}")
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[TextIO]:
+    """Open the place results go to: a file, or standard output.
+
+    Raises:
+        PrivilegeError, InputError: the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except PermissionError as err:
+        raise PrivilegeError(f"{path}: no permission to write") from err
+    except OSError as err:
+        raise InputError(f"{path}: cannot be written: {err.strerror}") from err
+    with file:
+        yield file

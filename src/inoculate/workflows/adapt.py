@@ -1,0 +1,257 @@
+"""Use case: from a handful of examples and the user's background to a detector on disk."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from inoculate import __version__
+from inoculate.calibration import calibrate
+from inoculate.domain import Batch, View
+from inoculate.errors import InputError
+from inoculate.learner import Learner
+from inoculate.registry import LEARNERS
+from inoculate.store.detector import load_prior, save_detector
+from inoculate.store.manifest import (
+    DataEntry,
+    LearnerEntry,
+    Manifest,
+    MeasuredEntry,
+    PriorEntry,
+    describe_views,
+)
+from inoculate.task import Support
+from inoculate.workflows.examples import Examples, read_examples
+from inoculate.workflows.intake import Intake, Sample, sample_records
+from inoculate.workflows.promises import Grounds, Promises, make_promises
+
+DEFAULT_LEARNER = "extra_trees"
+MOST_BACKGROUND = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptRequest:
+    """What to adapt on.
+
+    Attributes:
+        examples: sources of the examples.
+        background: sources of mostly benign records of the user's own.
+        out: artifact to write.
+        threats: the name of the examples' threat; with ``label``, the labels to take (all
+            when empty).
+        label: column that names each example's class.
+        shots: examples drawn of each class; None takes all.
+        seed: draws examples, background and the learner's own randomness.
+        learner: name of the learner.
+        prior: name or path of a prior, for learners that need one.
+        false_alarms: rate that the promises are made for, in (0, 1).
+        format: name of a domain; None tells it from the bytes.
+        skip_bad_records: count bad records and go on.
+    """
+
+    examples: tuple[str, ...]
+    background: tuple[str, ...]
+    out: Path
+    threats: tuple[str, ...] = ()
+    label: str | None = None
+    shots: int | None = None
+    seed: int = 0
+    learner: str = DEFAULT_LEARNER
+    prior: str | None = None
+    false_alarms: float = 0.01
+    format: str | None = None
+    skip_bad_records: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptReport:
+    """What was made, and what it promises.
+
+    Attributes:
+        manifest: of the detector on disk.
+        promises: what the user may expect.
+        shots: examples used of each class.
+        n_background: background records used, and how many were read.
+        notes: lines the user must read.
+        skipped: problem -> count of records that were skipped.
+        seconds_read, seconds_adapt: time for reading, and for adapting with calibration.
+    """
+
+    manifest: Manifest
+    promises: Promises
+    shots: dict[str, int]
+    n_background: tuple[int, int]
+    notes: tuple[str, ...]
+    skipped: dict[str, int]
+    seconds_read: float
+    seconds_adapt: float
+
+
+def adapt(request: AdaptRequest) -> AdaptReport:
+    """Adapt, check by leaving examples out, and write the detector.
+
+    Raises:
+        InputError: nothing to learn from, or arguments that do not fit together.
+        RecordError: a bad record, when they are not skipped.
+        NotFoundError: no such learner, prior or format.
+    """
+    _check(request)
+    start = time.perf_counter()
+    intake = Intake(request.format, request.skip_bad_records)
+    background = sample_records(intake, request.background, most=MOST_BACKGROUND, seed=request.seed)
+    examples = read_examples(
+        intake,
+        request.examples,
+        kind=background.domain.kind,
+        threats=request.threats,
+        label=request.label,
+        shots=request.shots,
+        seed=request.seed,
+    )
+    opened = _open_learner(request, background)
+    batch = Batch(background.frame)
+    support = Support(
+        examples.encode(opened.views),
+        background.domain.encode(batch, opened.views),
+        examples.classes,
+    )
+    adapting = time.perf_counter()
+    _, calibration, reference = calibrate(opened.learner, support, seed=request.seed)
+    used = replace(support, background=support.background.take(reference))
+    promises = make_promises(
+        Grounds(
+            learner=opened.learner,
+            support=used,
+            calibration=calibration,
+            rate=request.false_alarms,
+            origins=examples.origins,
+            records_a_day=background.n_seen / background.days if background.days else None,
+            seed=request.seed,
+            out=request.out,
+            view_names=tuple(tuple(c.name for c in view.columns) for view in opened.views),
+        )
+    )
+    seconds_adapt = time.perf_counter() - adapting
+    report = AdaptReport(
+        manifest=_manifest(request, background, examples, opened, promises),
+        promises=promises,
+        shots=examples.shots(),
+        n_background=(background.frame.height, background.n_seen),
+        notes=(*examples.notes, *intake.notes),
+        skipped=dict(intake.skipped),
+        seconds_read=adapting - start,
+        seconds_adapt=seconds_adapt,
+    )
+    state = opened.learner.state()
+    # every alarm score was float32 before calibration: nothing is lost
+    scores = calibration.scores.astype(np.float32)
+    save_detector(request.out, report.manifest, used, scores, state=state)
+    return report
+
+
+def _check(request: AdaptRequest) -> None:
+    if not request.background:
+        raise InputError("no background: give --background a file of mostly benign records")
+    if not request.examples:
+        raise InputError("no examples: give --examples a file of records of the threat")
+    if not 0 < request.false_alarms < 1:
+        raise InputError(f"--false-alarms is {request.false_alarms}; expected between 0 and 1")
+    if request.shots is not None and request.shots < 1:
+        raise InputError(f"--shots is {request.shots}; expected at least 1")
+    if request.label is None and len(request.threats) > 1:
+        raise InputError("several --threat need --label COLUMN to tell their examples apart")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A learner ready to adapt, with its columns and the prior it came from."""
+
+    learner: Learner
+    name: str
+    views: tuple[View, ...]
+    prior: PriorEntry | None = None
+    measured: tuple[MeasuredEntry, ...] = ()
+
+
+def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
+    if request.prior is None:
+        cls = LEARNERS.load(request.learner)
+        if cls.meta_trained:
+            raise InputError(f"{request.learner} is meta-trained: give --prior NAME or a path")
+        views = background.domain.views(Batch(background.frame))
+        return _Opened(cls(), request.learner, _without(views, request.label))
+    stored = load_prior(request.prior)
+    if stored.manifest.kind != background.domain.kind:
+        raise InputError(
+            f"prior {request.prior} is for kind {stored.manifest.kind!r}, "
+            f"the background is {background.domain.kind!r}"
+        )
+    entry = PriorEntry(
+        name=stored.manifest.name, sha256=stored.manifest.files.get("arrays.safetensors")
+    )
+    return _Opened(
+        stored.learner,
+        stored.manifest.learner.name,
+        stored.views,
+        entry,
+        stored.manifest.measured,
+    )
+
+
+def _without(views: Sequence[View], label: str | None) -> tuple[View, ...]:
+    """Return the views less the label column: a label must never be scored on."""
+    return tuple(
+        View(v.name, tuple(c for c in v.columns if label not in (c.name, c.source)))
+        for v in views
+        if label is not None
+    ) or tuple(views)
+
+
+def _manifest(
+    request: AdaptRequest,
+    background: Sample,
+    examples: Examples,
+    opened: _Opened,
+    promises: Promises,
+) -> Manifest:
+    n_examples = len(examples.labels)
+    return Manifest(
+        artifact="detector",
+        name=request.out.name.removesuffix(".detector") or "detector",
+        inoculate_version=__version__,
+        kind=background.domain.kind,
+        unit=background.domain.unit,
+        domain=_module_name(examples.domains[0]),
+        views=describe_views(opened.views),
+        learner=LearnerEntry(
+            name=opened.name,
+            hyperparameters=opened.learner.hyperparameters(),
+            seed=request.seed,
+        ),
+        classes=examples.classes,
+        data=(
+            *(_data("examples", name, n_examples) for name in request.examples),
+            *(_data("background", name, background.n_seen) for name in request.background),
+        ),
+        measured=opened.measured,
+        promises=promises.stored(),
+        notes=(*examples.notes, *promises.contradictions, *promises.lookalikes),
+        prior=opened.prior,
+    )
+
+
+def _module_name(plugin: object) -> str:
+    return type(plugin).__module__.rpartition(".")[2]
+
+
+def _data(role: Literal["examples", "background"], name: str, records: int) -> DataEntry:
+    path = Path(name)
+    if name == "-" or not path.is_file():
+        return DataEntry(role=role, name=name, records=records)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return DataEntry(role=role, name=path.name, sha256=digest, records=records)

@@ -1,0 +1,184 @@
+"""From what the user named to batches of records: sniff the format, read, count what is bad."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from inoculate.domain import Batch, Domain, Source
+from inoculate.errors import InputError, RecordError, TruncatedError
+from inoculate.reading.sources import open_source
+from inoculate.registry import DOMAINS
+
+TABLE = "table"
+_MOST_NOTES = 20
+
+
+@dataclass(eq=False)
+class Intake:
+    """Reads sources one after another, and remembers what the user must be told.
+
+    Args:
+        format: name of a domain, or None to tell it from the bytes.
+        skip_bad_records: count bad records and go on; else the first one stops the reading.
+
+    Attributes:
+        skipped: problem -> count of records skipped.
+        notes: lines about sources that were cut short.
+        counts: records read of each source, in order.
+    """
+
+    format: str | None = None
+    skip_bad_records: bool = False
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def on_bad(self, error: RecordError) -> None:
+        """Count a bad record, or stop.
+
+        Raises:
+            RecordError: bad records are not to be skipped.
+        """
+        if isinstance(error, TruncatedError):
+            self.note(f"{error}; the whole records before it were used")
+        elif self.skip_bad_records:
+            self.skipped[error.problem] += 1
+            if sum(self.skipped.values()) == 1:
+                self.note(f"skipping bad records, the first: {error}")
+        else:
+            raise error
+
+    def note(self, line: str) -> None:
+        """Keep a line for the user; bounded, since attackers write our input."""
+        if len(self.notes) < _MOST_NOTES and line not in self.notes:
+            self.notes.append(line)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[tuple[Source, Domain]]:
+        """Open a source and tell its format.
+
+        Raises:
+            InputError: it cannot be opened, or no format fits.
+            NotFoundError: the format that was asked for does not exist.
+        """
+        with open_source(name) as source:
+            yield source, self.domain(source)
+
+    def read(
+        self, names: Sequence[str], *, kind: str | None = None
+    ) -> Iterator[tuple[Domain, Batch]]:
+        """Yield every batch of every source, in order.
+
+        Args:
+            names: paths, or ``-`` for standard input.
+            kind: what the detector works on; other kinds are refused.
+
+        Raises:
+            InputError: a source cannot be opened, has no known format or another kind.
+            RecordError: a bad record, when they are not skipped.
+        """
+        for name in names:
+            with self.open(name) as (source, domain):
+                if kind is not None and domain.kind != kind:
+                    raise InputError(
+                        f"{name}: holds {domain.unit}s read as {type(domain).__name__}; "
+                        f"the detector works on kind {kind!r}, this is {domain.kind!r}"
+                    )
+                self.counts.setdefault(name, 0)
+                for batch in domain.read(source, on_bad=self.on_bad):
+                    self.counts[name] += len(batch)
+                    yield domain, batch
+
+    def domain(self, source: Source) -> Domain:
+        """Return the format that was asked for, or the one that fits the first bytes best.
+
+        Raises:
+            InputError: none fits.
+            NotFoundError: the format that was asked for does not exist.
+        """
+        if self.format is not None:
+            return DOMAINS.load(self.format)()
+        sure = {name: DOMAINS.load(name)().sniff(source) for name in DOMAINS.names()}
+        best = max(sure, key=lambda name: (sure[name], name))
+        if sure[best] <= 0:
+            known = ", ".join(DOMAINS.names())
+            raise InputError(
+                f"{source.name}: no known format fits; --input-format takes one of {known}"
+            )
+        return DOMAINS.load(best)()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A uniform sample of the records of some sources.
+
+    Attributes:
+        frame: the kept records, in order of reading.
+        rows: (n,) index of each kept record among all records read.
+        domain: the domain of the first source.
+        n_seen: records read.
+        first_ts, last_ts: span of time over all records read; None where unknown.
+    """
+
+    frame: pl.DataFrame
+    rows: np.ndarray
+    domain: Domain
+    n_seen: int
+    first_ts: float | None
+    last_ts: float | None
+
+    @property
+    def days(self) -> float | None:
+        """Length of time the records cover, in days; None when unknown or a single moment."""
+        if self.first_ts is None or self.last_ts is None or self.last_ts <= self.first_ts:
+            return None
+        return (self.last_ts - self.first_ts) / 86_400
+
+
+def sample_records(
+    intake: Intake, names: Sequence[str], *, most: int, seed: int, kind: str | None = None
+) -> Sample:
+    """Read sources once and keep at most ``most`` records, each with the same chance.
+
+    Every record draws a random key and the ``most`` smallest keys stay: one pass, memory
+    bounded by ``most`` and one batch (Efraimidis and Spirakis 2006, with equal weights).
+
+    Raises:
+        InputError: the sources hold no record at all, or different kinds of record.
+    """
+    rng = np.random.default_rng(seed)
+    kept, first_domain = pl.DataFrame(), None
+    n_seen, first_ts, last_ts = 0, None, None
+    for domain, batch in intake.read(names, kind=kind):
+        first_domain = first_domain or domain
+        kind = first_domain.kind
+        part = batch.frame.with_columns(
+            pl.Series("_key", rng.random(len(batch))),
+            pl.Series("_row", np.arange(n_seen, n_seen + len(batch))),
+        )
+        n_seen += len(batch)
+        kept = pl.concat([kept, part], how="diagonal_relaxed") if kept.width else part
+        if kept.height > 2 * most:
+            kept = kept.bottom_k(most, by="_key")
+        first_ts, last_ts = _span(batch.frame, first_ts, last_ts)
+    if first_domain is None or n_seen == 0:
+        raise InputError(f"{', '.join(names)}: no record to read")
+    kept = kept.bottom_k(min(most, kept.height), by="_key").sort("_row")
+    rows = kept["_row"].to_numpy()
+    return Sample(kept.drop("_key", "_row"), rows, first_domain, n_seen, first_ts, last_ts)
+
+
+def _span(
+    frame: pl.DataFrame, first: float | None, last: float | None
+) -> tuple[float | None, float | None]:
+    if "ts" not in frame.columns:
+        return first, last
+    times = frame["ts"].drop_nulls()
+    if not len(times):
+        return first, last
+    low, high = float(times.min()), float(times.max())  # type: ignore[arg-type]
+    return min(low, low if first is None else first), max(high, high if last is None else last)

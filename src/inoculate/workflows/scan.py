@@ -1,0 +1,155 @@
+"""Use case: scan sources with a detector, or for what is new without one."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from inoculate.calibration import Calibration
+from inoculate.errors import InoculateError, InputError
+from inoculate.finding import Finding, Report
+from inoculate.store.detector import StoredDetector, load_detector
+from inoculate.workflows.intake import Intake
+from inoculate.workflows.novelty import NoveltyScan
+from inoculate.workflows.scanner import Scanner
+
+Sink = Callable[[Sequence[Finding]], None]
+Progress = Callable[[int], None]
+
+DEFAULT_FALSE_ALARMS = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRequest:
+    """What to scan and how.
+
+    Attributes:
+        sources: paths, or ``-`` for standard input.
+        detector: artifact to scan with; None looks for what is new in the traffic itself.
+        false_alarms: rate of benign records that may alarm, in (0, 1).
+        format: name of a domain; None tells it from the bytes.
+        skip_bad_records: count bad records and go on.
+        most_kept: findings kept in the report; all are counted and sent to the sink.
+        seed: for the sample that a scan without detector takes as background.
+    """
+
+    sources: tuple[str, ...]
+    detector: Path | None = None
+    false_alarms: float = DEFAULT_FALSE_ALARMS
+    format: str | None = None
+    skip_bad_records: bool = False
+    most_kept: int = 20_000
+    seed: int = 0
+
+
+def ignore(_: object) -> None:
+    """Do nothing: the default sink and progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a scan ended.
+
+    Attributes:
+        report: what was found, also when it ended early.
+        errors: one for each source that could not be read to its end.
+        interrupted: True when the user stopped it.
+    """
+
+    report: Report
+    errors: tuple[InoculateError, ...] = ()
+    interrupted: bool = False
+
+
+def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = ignore) -> Outcome:
+    """Scan every source; findings go to ``sink`` batch by batch as they come.
+
+    A source that cannot be read to its end does not stop the others, and what was found in it
+    before is kept. ``KeyboardInterrupt`` ends the reading in the same way.
+
+    Raises:
+        InputError: no source, a rate outside (0, 1), or no background to be had.
+        ArtifactError: the detector on disk is damaged or foreign.
+    """
+    check_request(request.sources, request.false_alarms)
+    start = time.perf_counter()
+    intake = Intake(request.format, request.skip_bad_records)
+    if request.detector is None:
+        novelty = NoveltyScan(intake, request.sources, request.false_alarms, seed=request.seed)
+        scanner, unit, read = novelty.scanner, novelty.unit, novelty.findings
+    else:
+        stored = load_detector(request.detector)
+        scanner, unit = detector_scanner(stored, request.false_alarms), stored.manifest.unit
+        read = partial(_findings, scanner, intake, stored.manifest.kind)
+    kept: list[Finding] = []
+    errors: list[InoculateError] = []
+    interrupted = False
+    try:
+        for name in request.sources:
+            try:
+                for findings in read(name):
+                    sink(findings)
+                    kept += findings[: request.most_kept - len(kept)]
+                    progress(scanner.n_records)
+            except InoculateError as err:
+                errors.append(err)
+    except KeyboardInterrupt:
+        interrupted = True
+        intake.note(f"stopped by the user after {scanner.n_records:,} {unit}s")
+    seconds = time.perf_counter() - start
+    result = report(scanner, intake, kept, unit=unit, seconds=seconds)
+    return Outcome(result, tuple(errors), interrupted)
+
+
+def _findings(scanner: Scanner, intake: Intake, kind: str, name: str) -> Iterator[list[Finding]]:
+    for domain, batch in intake.read([name], kind=kind):
+        yield scanner.scan(domain, batch)
+
+
+def detector_scanner(stored: StoredDetector, rate: float) -> Scanner:
+    """Return a scanner for a stored detector."""
+    manifest = stored.manifest
+    return Scanner(
+        manifest.name,
+        stored.detector,
+        Calibration.of(stored.scores),
+        stored.views,
+        classes=manifest.classes,
+        background=stored.support.background,
+        rate=rate,
+    )
+
+
+def report(
+    scanner: Scanner, intake: Intake, kept: Sequence[Finding], *, unit: str, seconds: float
+) -> Report:
+    """Return what a scanner has found so far."""
+    notes = [scanner.note] if scanner.note else []
+    return Report(
+        detector=scanner.name,
+        threats=scanner.classes,
+        false_alarms=scanner.rate,
+        threshold=scanner.threshold,
+        sources=tuple(intake.counts.items()),
+        n_records=scanner.n_records,
+        n_findings=scanner.n_findings,
+        findings=tuple(kept),
+        skipped=dict(intake.skipped),
+        notes=(*notes, *intake.notes),
+        histogram=scanner.histogram(),
+        seconds=seconds,
+        unit=unit,
+    )
+
+
+def check_request(sources: Sequence[str], false_alarms: float) -> None:
+    """Refuse what no scan can do.
+
+    Raises:
+        InputError: no source, or a rate outside (0, 1).
+    """
+    if not sources:
+        raise InputError("nothing to scan: name at least one file, or - for standard input")
+    if not 0 < false_alarms < 1:
+        raise InputError(f"--false-alarms is {false_alarms}; expected a share between 0 and 1")

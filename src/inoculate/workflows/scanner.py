@@ -1,0 +1,143 @@
+"""Holds batches of records against one detector's threshold and makes findings of them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from inoculate.calibration import Calibration, Float64
+from inoculate.domain import Batch, Domain, View
+from inoculate.finding import NOVELTY, Finding, Reason, ScoreHistogram
+from inoculate.learner import Detector, Scores
+from inoculate.reasons import Explainer
+from inoculate.task import Encoded
+
+_BINS = 60
+
+
+class Scanner:
+    """One detector at one promised false-alarm rate, scoring batch after batch.
+
+    Args:
+        name: the detector's name, shown with its findings.
+        detector: scores records.
+        calibration: the background's scores; gives threshold and p-values.
+        views: the columns to encode to.
+        classes: names of the threats; empty for novelty only.
+        background: what reasons compare with.
+        rate: the false-alarm rate to keep, in (0, 1).
+        most_explained: findings that get reasons; later ones come without, so that a flood
+            of findings cannot stall the scan.
+
+    Attributes:
+        rate: the rate that is kept, which is larger where the background is too small.
+        note: one line about that, or None.
+        threshold: alarm scores at or above it are findings.
+        n_records, n_findings: counted so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detector: Detector,
+        calibration: Calibration,
+        views: Sequence[View],
+        *,
+        classes: Sequence[str],
+        background: Encoded,
+        rate: float,
+        most_explained: int = 10_000,
+    ) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.rate, self.note = calibration.promise(rate)
+        self.threshold = calibration.threshold(self.rate)
+        self.n_records = self.n_findings = 0
+        self._detector = detector
+        self._calibration = calibration
+        self._views = tuple(views)
+        self._explainer = Explainer(detector, views, background)
+        self._unexplained = most_explained
+        self._edges: Float64 | None = None
+        self._counts = np.zeros(_BINS, np.int64)
+
+    def scan(self, domain: Domain, batch: Batch) -> list[Finding]:
+        """Return the findings in one batch, in its order."""
+        x = domain.encode(batch, self._views)
+        return self.scan_scored(domain, batch, x, self._detector.score(x))
+
+    def scan_scored(
+        self, domain: Domain, batch: Batch, x: Encoded, scores: Scores
+    ) -> list[Finding]:
+        """Return the findings in one batch that was encoded and scored already."""
+        # float64, as the calibration is: in float32 a tie would pass for a score above
+        alarm = scores.alarm().astype(np.float64)
+        self._count(alarm)
+        hits = np.flatnonzero(alarm >= self.threshold)
+        self.n_findings += len(hits)
+        if not len(hits):
+            return []
+        best = scores.best()[hits]
+        p_values = self._calibration.p_values(alarm[hits])
+        explained = hits[: self._unexplained]
+        self._unexplained -= len(explained)
+        reasons: list[tuple[Reason, ...]] = [()] * len(hits)
+        if len(explained):
+            reasons[: len(explained)] = self._explainer.explain(
+                x.take(explained), best[: len(explained)]
+            )
+        shown = [c for c in domain.identity if c in batch.frame.columns]
+        time = ["ts"] if "ts" in batch.frame.columns else []
+        rows = batch.frame.select("origin", *shown, *time)[hits].iter_rows(named=True)
+        return [
+            self._finding(row, shown, float(alarm[hit]), float(p), int(cls), why)
+            for row, hit, p, cls, why in zip(rows, hits, p_values, best, reasons, strict=True)
+        ]
+
+    def histogram(self) -> ScoreHistogram | None:
+        """Return how the scores were spread so far, beside the background's; None at first."""
+        if self._edges is None:
+            return None
+        known = np.clip(self._calibration.scores, self._edges[0], self._edges[-1])
+        background = np.histogram(known, self._edges)[0]
+        return ScoreHistogram(
+            tuple(self._edges.tolist()),
+            tuple(self._counts.tolist()),
+            tuple(background.tolist()),
+        )
+
+    def _count(self, alarm: Float64) -> None:
+        self.n_records += len(alarm)
+        if self._edges is None and len(alarm):
+            every = np.concatenate([alarm, self._calibration.scores])
+            low, high = float(every.min()), float(every.max())
+            margin = 0.02 * (high - low) or 1.0
+            self._edges = np.linspace(low - margin, high + margin, _BINS + 1)
+        if self._edges is not None:
+            inside = np.clip(alarm, self._edges[0], self._edges[-1])
+            self._counts += np.histogram(inside, self._edges)[0]
+
+    def _finding(
+        self,
+        row: dict[str, object],
+        shown: list[str],
+        score: float,
+        p_value: float,
+        cls: int,
+        why: tuple[Reason, ...],
+    ) -> Finding:
+        record = {name: row[name] for name in shown if row[name] is not None}
+        ts = row.get("ts")
+        threat = self.classes[cls] if cls >= 0 else NOVELTY
+        key = json.dumps([self.name, row["origin"], ts, record], default=str)
+        return Finding(
+            finding_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+            origin=str(row["origin"]),
+            threat=threat,
+            score=score,
+            p_value=p_value,
+            ts=float(ts) if isinstance(ts, int | float) else None,
+            record=record,
+            reasons=why,
+        )
