@@ -1,0 +1,1 @@
+"""The lab: makes the bundled sample captures between the machine's own network namespaces."""
