@@ -49,7 +49,9 @@ def main() -> None:
     try:
         result = app(standalone_mode=False)
     except TyperException as err:
-        getattr(err, "show", lambda: terminal.warn(str(err)))()
+        show_usage = getattr(err, "show", None)
+        if show_usage is not None:
+            show_usage()
         sys.exit(err.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
