@@ -1,0 +1,252 @@
+"""Packets to flows: the statistics of open flows, block by block, in bounded memory.
+
+Packets are sorted by a mixed key of their unordered endpoints, cut into flows
+(``flow_boundaries``) and each flow's packets are added up (``flow_sums``). Between blocks only
+the partial sums of open flows are kept (``flow_state``). The result does not depend on how a
+capture is cut into blocks, its order included: flows come out in the order of the packet at
+which they are known to be over. Only the bound on open flows is applied once a block.
+
+The flow clock counts ticks and never runs backwards: a packet that claims to be earlier than one
+before it counts as simultaneous, and a jump by more than the longest timeout, either way, counts
+as that timeout.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inoculate.features.flow_boundaries import (
+    FOREVER,
+    LINGER_S,
+    Rules,
+    find_closes,
+    is_closed,
+    split_long,
+)
+from inoculate.features.flow_state import State, add_earlier, concat, new_state, take
+from inoculate.features.flow_sums import Run, add_up
+from inoculate.features.packets import ACK, SYN, Bytes, Ints, Mask, Packets, Words
+
+_LONGEST_TICKS = 3_000_000_000  # its square fits in 63 bits
+_NONE = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """One block's m keys and n packets; keys in increasing order, packets sorted by key."""
+
+    run: Run
+    order: Ints  # (n,) a packet's place in the capture's order
+    key_starts: Ints  # (m,)
+    carried: Ints  # (m,) the key's row among open flows, or _NONE
+    clock: Ints  # (n,) ticks, in the capture's order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cuts:
+    """How one block's n packets of m keys fall into k segments."""
+
+    starts: Ints  # (k,) where segments start
+    begins: Mask  # (n,) packets that begin a flow; a segment's first may instead carry one on
+    inherits: Mask  # (n,) packets that begin a flow because the one before became too old
+    closed: Mask  # (n,) packets after a pause, or SYNs, whose key was closed before
+    closing: Ints  # (m,) each key's state after its packets
+
+
+class FlowMeter:
+    """Adds up packets into flows.
+
+    Args:
+        idle_timeout_s: a flow quiet for so long is over.
+        active_timeout_s: a flow as old as this is cut; at least the idle timeout.
+        tcp_close: whether FIN, RST and SYN end flows.
+        salt: mixed into keys, 64 bits, so that nobody can make endpoints collide.
+        most_open: open flows kept; beyond that those quiet the longest are given out early.
+
+    Attributes:
+        tick_us: length of a tick of the flow clock, 1 unless the active timeout is over 50 min.
+        given_early: flows given out early so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        idle_timeout_s: float = 120.0,
+        active_timeout_s: float = 1800.0,
+        tcp_close: bool = True,
+        salt: int = 0,
+        most_open: int = 500_000,
+    ) -> None:
+        self.tick_us = max(1, -int(-active_timeout_s * 1e6 // _LONGEST_TICKS))
+        idle, active, linger = (
+            max(1, round(s * 1e6 / self.tick_us))
+            for s in (idle_timeout_s, active_timeout_s, LINGER_S)
+        )
+        self.rules = Rules(idle, max(idle, active), min(linger, idle), tcp_close)
+        self.salt = salt
+        self.most_open = most_open
+        self.given_early = 0
+        self._open = new_state(0)
+        self._time_us: int | None = None
+        self._drift_us = self._clock_us = self.tick_us
+
+    def add(self, packets: Packets, time_us: Ints, number: Ints, data: Bytes) -> State:
+        """Return the flows that are known to be over after these packets.
+
+        Args:
+            packets: n decoded packets of one block.
+            time_us: (n,) microseconds since 1970.
+            number: (n,) of each packet in the capture.
+            data: the block that ``payload_at`` points into.
+        """
+        if not len(packets):
+            return new_state(0)
+        clock = self._ticks(time_us)
+        key, ends, side = _mixed_keys(packets, self.salt)
+        order = np.argsort(key, kind="stable")
+        key_starts = _changes(key[order])
+        carried = self._find_open(key[order[key_starts]])
+        run = Run.of(packets, order, clock, side, data)
+        block = _Block(run, order, key_starts, carried, clock)
+        cuts = self._cut(block)
+        goes_on, orig_side = self._originators(block, cuts)
+        rows = np.flatnonzero(goes_on != _NONE)
+        earlier = take(self._open, goes_on[rows])
+        state = add_up(run, cuts.starts, orig_side, rows, earlier)
+        first = order[cuts.starts]
+        for name, column in {**ends, "key": key, "number": number, "time_us": time_us}.items():
+            state[name] = column[first]
+        add_earlier(state, rows, earlier)
+        return self._settle(block, cuts, state, goes_on)
+
+    def flush(self) -> State:
+        """Return all flows that are still open, in order of their first packets."""
+        rest, self._open = self._open, new_state(0)
+        return take(rest, np.argsort(rest["number"], kind="stable"))
+
+    def _ticks(self, time_us: Ints) -> Ints:
+        longest = self.rules.active * self.tick_us
+        before = time_us[0] if self._time_us is None else self._time_us
+        steps = np.clip(np.diff(time_us, prepend=before), -longest, longest)
+        drift = self._drift_us + np.cumsum(steps)
+        clock = np.maximum.accumulate(np.maximum(drift, self._clock_us))
+        self._time_us = int(time_us[-1])
+        self._drift_us, self._clock_us = int(drift[-1]), int(clock[-1])
+        return clock // self.tick_us
+
+    def _find_open(self, keys: Words) -> Ints:
+        known = self._open["key"]
+        if not len(known):
+            return np.full(len(keys), _NONE)
+        place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[place] == keys, place, _NONE)
+
+    def _cut(self, block: _Block) -> _Cuts:
+        """Find where flows begin."""
+        run, key_starts, carried = block.run, block.key_starts, block.carried
+        known = carried != _NONE
+        gap = np.diff(run.time, prepend=0)
+        gap[key_starts] = FOREVER
+        gap[key_starts[known]] = run.time[key_starts[known]] - self._open["last"][carried[known]]
+        before = np.zeros_like(key_starts)
+        before[known] = self._open["closing"][carried[known]]
+        begins, closed, closing = find_closes(
+            gap, run.flags, run.side, key_starts, before, self.rules
+        )
+        cut = begins.copy()
+        cut[key_starts] = True
+        starts = np.flatnonzero(cut)
+        began = np.zeros_like(run.time)
+        began[starts] = run.time[starts]
+        on = known & ~begins[key_starts]
+        began[key_starts[on]] = self._open["first"][carried[on]]
+        inherits = np.zeros_like(begins)
+        inherits[split_long(run.time, starts, began[starts], self.rules.active)] = True
+        return _Cuts(np.flatnonzero(cut | inherits), begins | inherits, inherits, closed, closing)
+
+    def _originators(self, block: _Block, cuts: _Cuts) -> tuple[Ints, Ints]:
+        """Return which open flow each segment carries on, (k,), and its originator's side."""
+        run, starts, known = block.run, cuts.starts, block.carried != _NONE
+        answers = run.flags[starts] & (SYN | ACK) == SYN | ACK
+        side = run.side[starts] ^ answers
+        carried = np.full(len(run.time), _NONE)
+        carried[block.key_starts] = block.carried
+        carried = carried[starts]
+        goes_on = np.where(cuts.begins[starts], _NONE, carried)
+        inherits = cuts.inherits[starts]
+        of_open = (carried != _NONE) & (inherits | (goes_on != _NONE))
+        if known.any():
+            side = np.where(of_open, self._open["orig_side"][carried], side)
+        source = np.where(inherits & ~of_open, 0, np.arange(len(starts)))
+        return goes_on, side[np.maximum.accumulate(source)]
+
+    def _settle(self, block: _Block, cuts: _Cuts, state: State, goes_on: Ints) -> State:
+        """Keep the flows that stay open, return the others in the order of becoming known."""
+        n, opened = len(block.order), self._open
+        last = np.searchsorted(cuts.starts, np.append(block.key_starts[1:], n)) - 1
+        state["closing"][last] = cuts.closing
+        inner = np.setdiff1d(np.arange(len(cuts.starts)), last, assume_unique=True)
+        after = cuts.starts[inner + 1]
+        ended = (block.carried != _NONE) & cuts.begins[block.key_starts]
+        untouched = np.ones(len(opened["key"]), np.bool_)
+        untouched[block.carried[block.carried != _NONE]] = False
+        still = concat([take(opened, untouched), take(state, last)])
+        parts = [take(state, inner), take(opened, block.carried[ended]), still]
+        nexts = np.concatenate([after, block.key_starts[ended]])
+        closed = np.concatenate([cuts.closed[nexts], is_closed(still["closing"])])
+        known_at = np.full(len(closed), n)
+        known_at[: len(nexts)] = block.order[nexts]
+        everything = concat(parts)
+        limit = np.where(closed, self.rules.linger, self.rules.idle)
+        due = np.searchsorted(block.clock, everything["last"] + limit)
+        known_at = np.minimum(known_at, due)
+        over = np.flatnonzero(known_at < n)
+        self._open = take(everything, known_at >= n)
+        self._open = take(self._open, np.argsort(self._open["key"]))
+        over = over[np.lexsort((everything["number"][over], known_at[over]))]
+        return concat([take(everything, over), self._overflow()])
+
+    def _overflow(self) -> State:
+        """Give out the open flows beyond the bound, those quiet the longest."""
+        excess = len(self._open["key"]) - self.most_open
+        if excess <= 0:
+            return new_state(0)
+        oldest = np.argsort(self._open["last"], kind="stable")[:excess]
+        rest = np.ones(len(self._open["key"]), np.bool_)
+        rest[oldest] = False
+        given = take(self._open, np.sort(oldest))
+        self._open = take(self._open, rest)
+        self.given_early += excess
+        return take(given, np.argsort(given["number"], kind="stable"))
+
+
+def _changes(values: Words) -> Ints:
+    return np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+
+
+def _mixed_keys(p: Packets, salt: int) -> tuple[Words, dict[str, Words], Ints]:
+    """Return (n,) keys of unordered endpoints, what they stand for, and the sender's side."""
+    ports = [x.astype(np.uint64) for x in (p.sport, p.dport)]
+    later = p.src_lo > p.dst_lo
+    same = p.src_lo == p.dst_lo
+    later |= same & ((p.src_hi > p.dst_hi) | ((p.src_hi == p.dst_hi) & (p.sport > p.dport)))
+    ends = {
+        "a_hi": np.where(later, p.dst_hi, p.src_hi),
+        "a_lo": np.where(later, p.dst_lo, p.src_lo),
+        "b_hi": np.where(later, p.src_hi, p.dst_hi),
+        "b_lo": np.where(later, p.src_lo, p.dst_lo),
+    }
+    low, high = np.where(later, ports[1], ports[0]), np.where(later, ports[0], ports[1])
+    rest = (p.proto << 24 | p.vlan).astype(np.uint64)
+    ends["tag"] = low << np.uint64(48) | high << np.uint64(32) | rest
+    key = np.full(len(p), salt & 0xFFFF_FFFF_FFFF_FFFF, np.uint64)
+    for word in ends.values():
+        key = _mix(key ^ word)
+    return key, ends, later.astype(np.int64)
+
+
+def _mix(x: Words) -> Words:
+    """Return Stafford's variant 13 of the MurmurHash3 finalizer, a bijection of 64-bit words."""
+    x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return x ^ x >> np.uint64(31)
