@@ -1,0 +1,79 @@
+"""What flow formats made of text share: names, times, protocols and origins."""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from inoculate.features.flow_schema import FLOW_COLUMNS, IDENTITY
+
+RESERVED = frozenset({"origin", "ts", *IDENTITY, *(c.name for c in FLOW_COLUMNS)})
+"""Frame columns of every flow format; a source's own column of such a name is renamed."""
+
+PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "58": "icmp6"}
+"""IANA protocol numbers by name, for sources that give the number."""
+
+_TIMES = (
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%d/%m/%Y %I:%M:%S %p",
+    "%d/%m/%Y %H:%M:%S%.f",
+    "%d/%m/%Y %H:%M",
+)
+
+
+def rename_clashing(frame: pl.DataFrame, known: Collection[str]) -> pl.DataFrame:
+    """Return the frame with columns the format does not define out of the schema's way.
+
+    Such a column keeps its name (``label`` ...), with ``_source`` added while it is reserved.
+    """
+    names = {}
+    for name in frame.columns:
+        new = name
+        while name not in known and (new in RESERVED or (new != name and new in frame.columns)):
+            new += "_source"
+        names[name] = new
+    return frame.rename(names)
+
+
+def seconds(text: pl.Series, *, unit_s: float = 1.0) -> pl.Series:
+    """Return times as seconds since 1970, UTC; null where a cell is no time.
+
+    A number counts ``unit_s`` each; else ISO 8601 (UTC where it names no zone), or day first:
+    ``14/02/2018 08:31:01`` with or without seconds and AM or PM, as CICFlowMeter writes it.
+    """
+    if text.dtype.is_numeric():
+        return text.cast(pl.Float64) * unit_s
+    found = text.cast(pl.Float64, strict=False) * unit_s
+    for pattern in _TIMES:
+        left = found.is_null() & text.is_not_null()
+        if not left.any():
+            break
+        times = text.str.to_datetime(pattern, strict=False, time_unit="us")
+        found = pl.select(pl.coalesce(found, times.dt.epoch("us") / 1e6)).to_series()
+    return found.alias(text.name)
+
+
+def protocol(proto: pl.Expr) -> pl.Expr:
+    """Return protocol names in lower case, from names or IANA numbers."""
+    text = proto.cast(pl.String).str.strip_chars().str.to_lowercase().str.strip_suffix(".0")
+    return text.replace({**PROTOCOLS, "ipv6-icmp": "icmp6", "icmpv6": "icmp6"}).alias("proto")
+
+
+def protocol_flags(proto: pl.Expr) -> list[pl.Expr]:
+    """Return the columns ``tcp``, ``udp`` and ``icmp``."""
+    return [
+        (proto == "tcp").alias("tcp"),
+        (proto == "udp").alias("udp"),
+        proto.is_in(["icmp", "icmp6"]).alias("icmp"),
+    ]
+
+
+def origin(source: str, place: str) -> pl.Expr:
+    """Return ``source:number`` from the column ``place``."""
+    return (pl.lit(f"{source}:") + pl.col(place).cast(pl.String)).alias("origin")
+
+
+def port(name: str) -> pl.Expr:
+    """Return a port as an integer, null outside 0 to 65535."""
+    return pl.col(name).cast(pl.Float64).cast(pl.UInt16, strict=False).alias(name)
