@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from lab import payloads
 from lab.client import ATTACK_PORTS, GONE, Client, TlsLike
-from lab.normal import log_in
+from lab.normal import log_in, report
 from lab.office import SERVERS, SILENT_OCTET, Site
 
 FLOWS_MAX = 400
@@ -88,11 +88,10 @@ async def beacon(c: Client, flows: int, seconds: float, variant: int) -> None:
 
     async def once() -> None:
         async with c.connect(address) as (reader, writer):
-            body = c.rng.randbytes(c.rng.choice((0, 0, 24, 48, 180))).hex().encode()
-            path = f"/chk?{c.rng.getrandbits(64):x}"
-            method = "POST" if body else "GET"
-            writer.write(payloads.request_head(c.rng, method, path, len(body)) + body)
-            await asyncio.wait_for(reader.read(2_000), 5)
+            for _ in range(c.rng.choice((1, 1, 1, 1, 2, 3))):  # a task to fetch, at times
+                body = c.rng.randbytes(c.rng.choice((0, 0, 24, 48, 180))).hex().encode()
+                await report(c, writer, body)
+                await asyncio.wait_for(reader.read(2_000), 5)
 
     await _repeat(c, flows, seconds, once, (0.25, 0.15)[variant])
 

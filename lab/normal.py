@@ -175,15 +175,23 @@ async def set_clock(c: Client) -> None:
             await server.ask(b"\x23" + bytes(39) + c.rng.randbytes(8))
 
 
+async def report(c: Client, writer: asyncio.StreamWriter, body: bytes) -> None:
+    """Write a small HTTP request; its body goes in a packet of its own at times."""
+    path = f"/chk/{payloads.word(c.rng)}?{c.rng.getrandbits(c.rng.choice((16, 64))):x}"
+    head = payloads.request_head(c.rng, "POST" if body else "GET", path, len(body))
+    if c.rng.random() < 0.4:
+        writer.write(head)
+        await c.pause(0.01)
+        head = b""
+    writer.write(head + body)
+
+
 async def check_in(c: Client) -> None:
     """Send a small report of a program to its maker (looks like a beacon)."""
     async with c.connect(c.address("cloud_http")) as (reader, writer):
-        body = payloads.text(c.rng, c.rng.randint(40, 600))
-        writer.write(
-            payloads.request_head(c.rng, "POST", "/chk/" + payloads.word(c.rng), len(body))
-        )
-        writer.write(body)
-        await _fetch(c, reader)
+        for _ in range(c.rng.choice((1, 1, 1, 2))):
+            await report(c, writer, payloads.text(c.rng, c.rng.choice((0, 40, 160, 600))))
+            await _fetch(c, reader)
 
 
 async def back_up(c: Client) -> None:
@@ -215,6 +223,22 @@ async def fill_slow_form(c: Client) -> None:
             request = request[step:]
             await c.pause(2.5)
         await _fetch(c, reader)
+
+
+async def stream_readings(c: Client) -> None:
+    """Write a sensor's short lines into one long request, often never finished (as slow HTTP)."""
+    async with c.connect(c.address(c.rng.choice(("intranet", "wiki")))) as (reader, writer):
+        lines = [
+            f"{payloads.word(c.rng)}: {c.rng.getrandbits(8 * c.rng.randint(1, 14))}\r\n".encode()
+            for _ in range(c.rng.randint(2, 14))
+        ]
+        size = sum(map(len, lines))
+        writer.write(payloads.request_head(c.rng, "POST", "/log/" + payloads.word(c.rng), size))
+        for line in lines[: None if c.rng.random() < 0.5 else -1]:
+            await c.pause(2.6)
+            writer.write(line)
+        if c.rng.random() < 0.8:
+            await asyncio.wait_for(_fetch(c, reader), 3)
 
 
 async def try_broken(c: Client) -> None:
@@ -258,7 +282,8 @@ DESK: Mapping[Behaviour, float] = {
     back_up: 80,
     follow_events: 45,
     fill_slow_form: 75,
-    try_broken: 45,
+    stream_readings: 55,
+    try_broken: 40,
 }
 """Behaviour of a desk: mean pause in seconds between two turns."""
 

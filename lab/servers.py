@@ -263,21 +263,24 @@ def _callback(serve: Serve, rng: random.Random) -> Callable[[Reader, Writer], Aw
     return answer
 
 
-async def start(role: str, site: Site, seed: int) -> list[asyncio.AbstractServer]:
-    """Start every service of a host role; they end with the event loop.
+async def start(
+    role: str, site: Site, seed: int
+) -> list[asyncio.AbstractServer | asyncio.BaseTransport]:
+    """Start every service of a host role; return what has to be closed in the end.
 
     Raises:
         OSError: an address or a port is taken or not ours.
     """
-    started = []
+    started: list[asyncio.AbstractServer | asyncio.BaseTransport] = []
     for service in ROLES[role]:
         for address, port in site.addresses(service):
             rng = random.Random(f"{seed}/{service}/{address}")
             if service in UDP:
                 loop, make = asyncio.get_running_loop(), UDP[service]
-                await loop.create_datagram_endpoint(
+                transport, _ = await loop.create_datagram_endpoint(
                     lambda make=make, rng=rng: make(rng), local_addr=(address, port)
                 )
+                started.append(transport)
             else:
                 serve = _callback(TCP[service], rng)
                 started.append(await asyncio.start_server(serve, address, port, backlog=512))
