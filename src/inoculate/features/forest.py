@@ -69,7 +69,7 @@ class Forest:
     def shares(self, n_columns: int) -> FloatArray:
         """Return how often each column is looked at, (n_columns,), summing to 1 or all 0."""
         used = np.bincount(self.column[self.column >= 0], minlength=n_columns)
-        return (used / max(used.sum(), 1)).astype(np.float32)
+        return np.divide(used, max(int(used.sum()), 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

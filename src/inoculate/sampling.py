@@ -1,0 +1,236 @@
+"""Draws few-shot tasks from labelled records, and makes tasks up where labels are few.
+
+Splits are by class: a class that a method was trained or tuned on says nothing of new ones.
+Every draw comes from a generator or a seed that the caller gives.
+
+References:
+    Vinyals et al., "Matching Networks for One Shot Learning", NeurIPS 2016, section 4.1, for
+    tasks of random classes. Departures: any number of classes and examples, background, and
+    contamination of it.
+    Nam et al., "STUNT: Few-shot Tabular Learning with Self-generated Tasks from Unlabeled
+    Tables", ICLR 2023, section 3.1, for tasks without labels. Departure: a threat is made by
+    changing some columns of ordinary records, not by clustering on them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inoculate.errors import TaskError
+from inoculate.task import BACKGROUND, Encoded, FloatArray, IntArray, Labelled, Support, Task
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSplit:
+    """Disjoint classes to train on, to choose on, and to report on."""
+
+    meta_train: tuple[str, ...]
+    meta_validation: tuple[str, ...]
+    meta_test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that no class is in two parts."""
+        names = [*self.meta_train, *self.meta_validation, *self.meta_test]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise TaskError(f"classes {twice} are in two parts of a split")
+
+
+def split_classes(
+    names: Sequence[str], *, seed: int, validation: float = 0.25, test: float = 0.25
+) -> ClassSplit:
+    """Return a random split of class names; every part but the first may be empty.
+
+    Raises:
+        TaskError: the shares leave nothing to train on.
+    """
+    if validation < 0 or test < 0 or validation + test >= 1:
+        raise TaskError(f"shares {validation} and {test} leave nothing to train on")
+    mixed = [str(n) for n in np.random.default_rng(seed).permutation(sorted(set(names)))]
+    n_validation, n_test = round(validation * len(mixed)), round(test * len(mixed))
+    rest = len(mixed) - n_test
+    return ClassSplit(
+        tuple(sorted(mixed[: rest - n_validation])),
+        tuple(sorted(mixed[rest - n_validation : rest])),
+        tuple(sorted(mixed[rest:])),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Labelled records to draw tasks from.
+
+    Attributes:
+        x: all records.
+        classes: rows of each threat class; none of them benign.
+        benign: rows of benign records.
+        domain: name of the domain the records come from.
+
+    Raises:
+        TaskError: no benign record, or a row outside the records.
+    """
+
+    x: Encoded
+    classes: Mapping[str, IntArray]
+    benign: IntArray
+    domain: str
+
+    def __post_init__(self) -> None:
+        """Check the rows."""
+        rows = np.concatenate([self.benign, *self.classes.values()])
+        if not len(self.benign) or rows.min() < 0 or rows.max() >= self.x.n_records:
+            raise TaskError(f"rows must be within 0..{self.x.n_records - 1}, some of them benign")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a task is.
+
+    Attributes:
+        n_shot: examples a class; a class with fewer records gives all but one.
+        n_background: background records.
+        n_query: queries a class, as far as there are records left.
+        n_benign: benign queries, as far as there are records left.
+        contamination: share of background that is really of the task's classes.
+    """
+
+    n_shot: int = 5
+    n_background: int = 200
+    n_query: int = 100
+    n_benign: int = 1_000
+    contamination: float = 0.0
+
+
+def sample_task(pool: Pool, classes: Sequence[str], shape: Shape, rng: np.random.Generator) -> Task:
+    """Return one task of the given classes; no record is in two places of it.
+
+    No class gives a task without examples; its queries are benign only.
+
+    Raises:
+        TaskError: an unknown class, one with fewer than two records, or too little background.
+    """
+    if unknown := set(classes) - set(pool.classes):
+        raise TaskError(f"no class {sorted(unknown)}; have {sorted(pool.classes)}")
+    examples, queries, spare = [], [], []
+    for name in classes:
+        rows = rng.permutation(pool.classes[name])
+        if len(rows) < 2:
+            raise TaskError(f"class {name!r} has {len(rows)} record, a task needs two")
+        k = min(shape.n_shot, len(rows) - 1)
+        examples.append(rows[:k])
+        queries.append(rows[k : k + shape.n_query])
+        spare.append(rows[k + shape.n_query :])
+    left = rng.permutation(np.concatenate([np.zeros(0, np.int64), *spare]))
+    foreign = left[: round(shape.contamination * shape.n_background)]
+    own = shape.n_background - len(foreign)
+    benign = rng.permutation(pool.benign)
+    if len(benign) < own:
+        raise TaskError(f"{own} background records asked for, there are {len(benign)} benign ones")
+    background = np.concatenate([benign[:own], foreign])
+    queries.append(benign[own : own + shape.n_benign])
+    kinds = [*range(len(classes)), BACKGROUND]
+    support = Support(_labelled(pool.x, examples, kinds), pool.x.take(background), tuple(classes))
+    return Task(support, _labelled(pool.x, queries, kinds), pool.domain)
+
+
+def _labelled(x: Encoded, parts: Sequence[IntArray], kinds: Sequence[int]) -> Labelled:
+    rows = np.concatenate([np.zeros(0, np.int64), *parts])
+    y = [np.full(len(p), kind, np.int64) for p, kind in zip(parts, kinds, strict=False)]
+    return Labelled(x.take(rows), np.concatenate([np.zeros(0, np.int64), *y]))
+
+
+def sample_tasks(
+    pool: Pool,
+    n: int,
+    *,
+    seed: int,
+    shape: Shape = Shape(),
+    n_way: tuple[int, int] = (1, 1),
+    n_shot: tuple[int, int] = (1, 10),
+) -> Iterator[Task]:
+    """Yield n tasks of random classes, ways and shots; the i-th depends on seed and i only.
+
+    Args:
+        pool: records to draw from.
+        n: number of tasks.
+        seed: of all draws.
+        shape: size of each task; its ``n_shot`` is replaced.
+        n_way: fewest and most classes of a task.
+        n_shot: fewest and most examples a class.
+    """
+    names = sorted(k for k, rows in pool.classes.items() if len(rows) > 1)
+    for i in range(n):
+        rng = np.random.default_rng([seed, i])
+        ways = min(int(rng.integers(n_way[0], n_way[1] + 1)), len(names))
+        shots = int(rng.integers(n_shot[0], n_shot[1] + 1))
+        chosen = [str(c) for c in rng.choice(names, ways, replace=False)]
+        yield sample_task(pool, chosen, _with_shots(shape, shots), rng)
+
+
+def make_tasks(
+    pool: Pool,
+    n: int,
+    *,
+    seed: int,
+    shape: Shape = Shape(),
+    n_way: tuple[int, int] = (1, 1),
+    n_shot: tuple[int, int] = (1, 10),
+) -> Iterator[Task]:
+    """Yield n made-up tasks: threats made from ordinary records by changing some columns.
+
+    Labels are not used but for telling benign records; arguments as for ``sample_tasks``.
+    """
+    for i in range(n):
+        rng = np.random.default_rng([seed, i, 1])
+        ways = int(rng.integers(n_way[0], n_way[1] + 1))
+        shots = int(rng.integers(n_shot[0], n_shot[1] + 1))
+        each = shots + shape.n_query
+        need = shape.n_background + shape.n_benign + ways * each
+        benign = rng.choice(pool.benign, need, replace=need > len(pool.benign))
+        clean, rest = benign[: need - ways * each], benign[need - ways * each :]
+        threats = [make_threat(pool.x, rest[w * each : (w + 1) * each], rng) for w in range(ways)]
+        rows = [np.arange(shots) + w * each for w in range(ways)]
+        queries = [np.arange(shots, each) + w * each for w in range(ways)]
+        x = Encoded.concat([*threats, pool.x.take(clean)])
+        first = ways * each
+        queries.append(np.arange(first + shape.n_background, x.n_records))
+        kinds = [*range(ways), BACKGROUND]
+        names = tuple(f"made-up {w}" for w in range(ways))
+        background = x.take(np.arange(first, first + shape.n_background))
+        support = Support(_labelled(x, rows, kinds), background, names)
+        yield Task(support, _labelled(x, queries, kinds), pool.domain)
+
+
+def make_threat(x: Encoded, rows: IntArray, rng: np.random.Generator) -> Encoded:
+    """Return records made from ordinary ones, all changed in the same way.
+
+    Some columns are taken from one record of the pool, some from another; of the rest, a few
+    become constant, are scaled, or lose their tie to the other columns. NaN stays NaN.
+    """
+    return Encoded({name: _changed(view, rows, rng) for name, view in x.items()})
+
+
+def _changed(view: FloatArray, rows: IntArray, rng: np.random.Generator) -> FloatArray:
+    n, d = len(rows), view.shape[1]
+    out, bases = view[rows], view[rng.integers(len(view), size=2)]
+    from_base = rng.random(d) < rng.random()
+    pick = rng.integers(rng.integers(1, 3), size=n)
+    out[:, from_base] = bases[pick][:, from_base]
+    moved = np.asarray(rng.random(d) < rng.beta(1, 5))
+    moved[rng.integers(d)] = True  # at least one column differs, or there is no threat
+    kind = rng.random(d)
+    constant, scaled, loose = (
+        moved & (low <= kind) & (kind < high) for low, high in ((0, 0.4), (0.4, 0.75), (0.75, 1))
+    )
+    fixed = view[rng.integers(len(view), size=d), np.arange(d)]
+    out[:, constant] = fixed[constant]
+    factor = np.exp(rng.normal(0, 1.5, size=d) + rng.normal(0, 0.2, size=(n, d)) * rng.random())
+    with np.errstate(over="ignore"):
+        out[:, scaled] = (out * factor.astype(np.float32))[:, scaled]
+    out[:, loose] = view[rng.integers(len(view), size=(n, d)), np.arange(d)][:, loose]
+    out[np.isinf(out)] = np.nan
+    return out
+
+
+def _with_shots(shape: Shape, n_shot: int) -> Shape:
+    return Shape(n_shot, shape.n_background, shape.n_query, shape.n_benign, shape.contamination)

@@ -1,0 +1,113 @@
+"""Sampling: nothing twice, any way and shot, and the same draws again."""
+
+import numpy as np
+import pytest
+
+from inoculate.errors import TaskError
+from inoculate.sampling import (
+    ClassSplit,
+    Pool,
+    Shape,
+    make_tasks,
+    make_threat,
+    sample_task,
+    sample_tasks,
+    split_classes,
+)
+from inoculate.task import BACKGROUND, Encoded
+
+
+def pool():
+    """Records whose only value is their row: 0-99 benign, then classes of 50, 3 and 2."""
+    x = Encoded({"v": np.arange(155, dtype=np.float32)[:, None]})
+    classes = {"big": np.arange(100, 150), "rare": np.arange(150, 153), "two": np.arange(153, 155)}
+    return Pool(x, classes, np.arange(100), "toy")
+
+
+def values(x):
+    return x["v"][:, 0].astype(int).tolist()
+
+
+def draw(classes, seed=0, **shape):
+    return sample_task(pool(), classes, Shape(**shape), np.random.default_rng(seed))
+
+
+def test_no_record_is_in_two_places():
+    task = draw(
+        ["big", "rare"], n_shot=5, n_background=40, n_query=10, n_benign=60, contamination=0.1
+    )
+    s = task.support
+    rows = values(s.examples.x) + values(s.background) + values(task.query.x)
+    assert len(rows) == len(set(rows))
+    assert sum(v >= 100 for v in values(s.background)) == 4
+
+
+def test_labels_name_the_right_records():
+    task = draw(["rare", "big"], n_shot=2, n_background=10, n_query=10, n_benign=20)
+    for part in (task.support.examples, task.query):
+        for value, y in zip(values(part.x), part.y, strict=True):
+            expected = BACKGROUND if value < 100 else 1 if value < 150 else 0
+            assert y == expected
+    assert task.support.classes == ("rare", "big")
+
+
+def test_rare_classes_keep_one_record_for_the_query():
+    task = draw(["two"], n_shot=10, n_background=5)
+    assert len(task.support.examples) == 1
+    assert (task.query.y == 0).sum() == 1
+
+
+def test_no_class_gives_a_task_without_examples():
+    task = draw([], n_background=5, n_benign=7)
+    assert task.support.n_way == 0
+    assert task.query.y.tolist() == [BACKGROUND] * 7
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape", "problem"),
+    [
+        (["none"], {}, "no class"),
+        (["big"], {"n_background": 101}, "there are 100 benign"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(classes, shape, problem):
+    with pytest.raises(TaskError, match=problem):
+        draw(classes, **shape)
+
+
+def test_the_same_seed_draws_the_same_tasks_whatever_their_number():
+    shape = Shape(n_background=20, n_query=5, n_benign=10)
+    few = list(sample_tasks(pool(), 3, seed=1, shape=shape, n_way=(1, 3)))
+    many = list(sample_tasks(pool(), 9, seed=1, shape=shape, n_way=(1, 3)))
+    assert values(few[2].query.x) == values(many[2].query.x)
+    assert {t.support.n_way for t in many} == {1, 2, 3}
+    other = next(sample_tasks(pool(), 1, seed=2, shape=shape))
+    assert values(other.query.x) != values(few[0].query.x)
+
+
+def test_made_up_threats_differ_from_background_in_some_columns():
+    rng = np.random.default_rng(0)
+    x = rng.lognormal(size=(400, 8)).astype(np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    ordinary = Pool(Encoded({"v": x}), {}, np.arange(400), "toy")
+    shape = Shape(n_background=50, n_query=20, n_benign=30)
+    for task in make_tasks(ordinary, 20, seed=3, shape=shape, n_way=(1, 2)):
+        assert task.support.background.n_records == 50
+        assert (task.query.y == BACKGROUND).sum() == 30
+        assert (task.query.y == 0).sum() == 20
+    made = make_threat(ordinary.x, np.arange(50), rng)["v"]
+    assert not np.array_equal(made, x[:50], equal_nan=True)
+    assert not np.isinf(made).any()
+    np.testing.assert_array_equal(ordinary.x["v"], x)
+
+
+def test_splits_are_disjoint_and_cover_all():
+    names = [f"c{i}" for i in range(11)]
+    split = split_classes(names, seed=0)
+    parts = [*split.meta_train, *split.meta_validation, *split.meta_test]
+    assert sorted(parts) == sorted(names)
+    assert split == split_classes(names[::-1], seed=0)
+    with pytest.raises(TaskError, match="two parts"):
+        ClassSplit(("a",), ("a",), ())
+    with pytest.raises(TaskError, match="nothing to train"):
+        split_classes(names, seed=0, validation=0.5, test=0.5)
