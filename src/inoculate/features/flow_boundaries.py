@@ -95,6 +95,24 @@ def _stretches(bits: Ints, cuts: Mask, key_starts: Ints, before: Ints) -> tuple[
     return starts, since, inside[np.append(of_key[1:], len(starts)) - 1]
 
 
+def never_back(time: Ints, starts: Ints, reached: Ints) -> None:
+    """Replace times by the largest so far in their flow, in place.
+
+    Args:
+        time: (n,) ticks.
+        starts: (k,) where each flow's packets start.
+        reached: (k,) the largest time of its earlier packets, 0 without any.
+    """
+    time[starts] = np.maximum(time[starts], reached)
+    back = np.diff(time, prepend=0) < 0
+    back[starts] = False
+    ends = np.append(starts[1:], len(time))
+    # Python steps: one a flow that is out of order.
+    for i in np.unique(np.searchsorted(starts, np.flatnonzero(back), side="right") - 1).tolist():
+        part = time[starts[i] : ends[i]]
+        np.maximum.accumulate(part, out=part)
+
+
 def split_long(time: Ints, starts: Ints, began: Ints, active: int) -> Ints:
     """Return where flows that reach the active timeout begin anew.
 

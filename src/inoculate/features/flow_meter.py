@@ -6,9 +6,11 @@ the partial sums of open flows are kept (``flow_state``). The result does not de
 capture is cut into blocks, its order included: flows come out in the order of the packet at
 which they are known to be over. Only the bound on open flows is applied once a block.
 
-The flow clock counts ticks and never runs backwards: a packet that claims to be earlier than one
-before it counts as simultaneous, and a jump by more than the longest timeout, either way, counts
-as that timeout.
+Two times are kept apart. A flow's own time is that of its packets, never running backwards
+within the flow; all statistics are in it. The capture's clock tells which flows are over though
+no packet of theirs says so; it never runs backwards, and a jump by more than the active timeout,
+either way, counts as that timeout, so that one wrong time does not stop it. A flow was quiet for
+as long as either of the two says.
 """
 
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from inoculate.features.flow_boundaries import (
     Rules,
     find_closes,
     is_closed,
+    never_back,
     split_long,
 )
 from inoculate.features.flow_state import State, add_earlier, concat, new_state, take
@@ -36,10 +39,11 @@ class _Block:
     """One block's m keys and n packets; keys in increasing order, packets sorted by key."""
 
     run: Run
+    gap: Ints  # (n,) ticks since the key's packet before, FOREVER without one
     order: Ints  # (n,) a packet's place in the capture's order
     key_starts: Ints  # (m,)
     carried: Ints  # (m,) the key's row among open flows, or _NONE
-    clock: Ints  # (n,) ticks, in the capture's order
+    clock: Ints  # (n,) ticks of the capture's clock, in the capture's order
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +68,7 @@ class FlowMeter:
         most_open: open flows kept; beyond that those quiet the longest are given out early.
 
     Attributes:
-        tick_us: length of a tick of the flow clock, 1 unless the active timeout is over 50 min.
+        tick_us: length of a tick, 1 unless the active timeout is over 50 min.
         given_early: flows given out early so far.
     """
 
@@ -101,13 +105,15 @@ class FlowMeter:
         """
         if not len(packets):
             return new_state(0)
-        clock = self._ticks(time_us)
+        clock = self._read_clock(time_us)
         key, ends, side = _mixed_keys(packets, self.salt)
         order = np.argsort(key, kind="stable")
         key_starts = _changes(key[order])
         carried = self._find_open(key[order[key_starts]])
-        run = Run.of(packets, order, clock, side, data)
-        block = _Block(run, order, key_starts, carried, clock)
+        time = time_us // self.tick_us + 1
+        gap = self._quiet(time[order], clock[order], key_starts, carried)
+        run = Run.of(packets, order, time, side, data)
+        block = _Block(run, gap, order, key_starts, carried, clock)
         cuts = self._cut(block)
         goes_on, orig_side = self._originators(block, cuts)
         rows = np.flatnonzero(goes_on != _NONE)
@@ -116,6 +122,8 @@ class FlowMeter:
         first = order[cuts.starts]
         for name, column in {**ends, "key": key, "number": number, "time_us": time_us}.items():
             state[name] = column[first]
+        final = order[np.append(cuts.starts[1:], len(order)) - 1]
+        state["seen"], state["newest"] = clock[final], time[final]
         add_earlier(state, rows, earlier)
         return self._settle(block, cuts, state, goes_on)
 
@@ -124,7 +132,8 @@ class FlowMeter:
         rest, self._open = self._open, new_state(0)
         return take(rest, np.argsort(rest["number"], kind="stable"))
 
-    def _ticks(self, time_us: Ints) -> Ints:
+    def _read_clock(self, time_us: Ints) -> Ints:
+        """Advance the capture's clock over n packets' times; return it at each, in ticks."""
         longest = self.rules.active * self.tick_us
         before = time_us[0] if self._time_us is None else self._time_us
         steps = np.clip(np.diff(time_us, prepend=before), -longest, longest)
@@ -133,6 +142,17 @@ class FlowMeter:
         self._time_us = int(time_us[-1])
         self._drift_us, self._clock_us = int(drift[-1]), int(clock[-1])
         return clock // self.tick_us
+
+    def _quiet(self, time: Ints, clock: Ints, key_starts: Ints, carried: Ints) -> Ints:
+        """Return how long each packet's key was quiet before it, by its times or the clock."""
+        known = carried != _NONE
+        at, rows = key_starts[known], carried[known]
+        gap, quiet = np.diff(time, prepend=0), np.diff(clock, prepend=0)
+        gap[at] = time[at] - self._open["newest"][rows]
+        quiet[at] = clock[at] - self._open["seen"][rows]
+        gap = np.maximum(gap, quiet)
+        gap[key_starts[~known]] = FOREVER
+        return gap
 
     def _find_open(self, keys: Words) -> Ints:
         known = self._open["key"]
@@ -145,23 +165,22 @@ class FlowMeter:
         """Find where flows begin."""
         run, key_starts, carried = block.run, block.key_starts, block.carried
         known = carried != _NONE
-        gap = np.diff(run.time, prepend=0)
-        gap[key_starts] = FOREVER
-        gap[key_starts[known]] = run.time[key_starts[known]] - self._open["last"][carried[known]]
         before = np.zeros_like(key_starts)
         before[known] = self._open["closing"][carried[known]]
         begins, closed, closing = find_closes(
-            gap, run.flags, run.side, key_starts, before, self.rules
+            block.gap, run.flags, run.side, key_starts, before, self.rules
         )
         cut = begins.copy()
         cut[key_starts] = True
         starts = np.flatnonzero(cut)
-        began = np.zeros_like(run.time)
-        began[starts] = run.time[starts]
         on = known & ~begins[key_starts]
-        began[key_starts[on]] = self._open["first"][carried[on]]
+        began, reached = run.time[starts], np.zeros_like(starts)
+        rows = np.searchsorted(starts, key_starts[on])
+        began[rows] = self._open["first"][carried[on]]
+        reached[rows] = self._open["last"][carried[on]]
+        never_back(run.time, starts, reached)
         inherits = np.zeros_like(begins)
-        inherits[split_long(run.time, starts, began[starts], self.rules.active)] = True
+        inherits[split_long(run.time, starts, began, self.rules.active)] = True
         return _Cuts(np.flatnonzero(cut | inherits), begins | inherits, inherits, closed, closing)
 
     def _originators(self, block: _Block, cuts: _Cuts) -> tuple[Ints, Ints]:
@@ -198,7 +217,7 @@ class FlowMeter:
         known_at[: len(nexts)] = block.order[nexts]
         everything = concat(parts)
         limit = np.where(closed, self.rules.linger, self.rules.idle)
-        due = np.searchsorted(block.clock, everything["last"] + limit)
+        due = np.searchsorted(block.clock, everything["seen"] + limit)
         known_at = np.minimum(known_at, due)
         over = np.flatnonzero(known_at < n)
         self._open = take(everything, known_at >= n)
@@ -211,7 +230,7 @@ class FlowMeter:
         excess = len(self._open["key"]) - self.most_open
         if excess <= 0:
             return new_state(0)
-        oldest = np.argsort(self._open["last"], kind="stable")[:excess]
+        oldest = np.argsort(self._open["seen"], kind="stable")[:excess]
         rest = np.ones(len(self._open["key"]), np.bool_)
         rest[oldest] = False
         given = take(self._open, np.sort(oldest))

@@ -15,7 +15,7 @@ from inoculate.features.packets import Ints
 State = dict[str, npt.NDArray[Any]]
 
 NEVER = 0
-"""A time that did not happen; the flow clock begins at 1."""
+"""A time that did not happen; flows' own times begin at 1."""
 LARGEST = 1 << 62
 
 SIDES = ("orig", "resp")
@@ -37,7 +37,8 @@ FIRST_KNOWN = (*SIZES, *_of_sides(("first",)))
 FLOATS = _of_sides(_SIDE_FLOATS)
 IDENTITY = ("key", "a_hi", "a_lo", "b_hi", "b_lo", "tag")
 """Unsigned: mixed key, the two endpoints' addresses, and ports, protocol and VLAN in one word."""
-KEPT = ("orig_side", "number", "time_us", "first", "closing")
+KEPT = ("orig_side", "number", "time_us", "first", "closing", "seen", "newest")
+"""Set from outside; the last three are of the newest packet."""
 
 
 def new_state(n: int) -> State:
@@ -64,7 +65,7 @@ def concat(parts: list[State]) -> State:
 def add_earlier(state: State, rows: Ints, earlier: State) -> None:
     """Add the earlier part of some flows to ``state``, in place.
 
-    ``orig_side`` and ``closing`` are those of ``state``, which knew the earlier ones.
+    Of ``orig_side`` and of what the newest packet says, those of ``state`` stay.
     """
     known = {side: earlier[f"{side}_data"] > 0 for side in SIDES}
     for k in SUMS:

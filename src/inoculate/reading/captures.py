@@ -368,7 +368,7 @@ def _microseconds(ticks: npt.NDArray[np.uint64], resolution: int) -> Ints:
         whole = ticks >> np.uint64(power) if power < 64 else np.zeros_like(ticks)
         part = (ticks - (whole << np.uint64(min(power, 63)))) * 0.5**power
         micro = np.minimum(whole, np.uint64(LATEST_US // 1_000_000 - 1)) * np.uint64(1_000_000)
-        return (micro + (part * 1e6).astype(np.uint64)).astype(np.int64)
+        return np.asarray(micro + (part * 1e6).astype(np.uint64), np.int64)
     if power > 6:
         scaled = ticks // np.uint64(10 ** min(power - 6, 19))
         return np.minimum(scaled, np.uint64(LATEST_US)).astype(np.int64)
