@@ -8,6 +8,7 @@ References:
     "PCAP Capture File Format", draft-ietf-opsawg-pcap, section 4 (file header) and 5 (record).
 """
 
+import contextlib
 import errno
 import fcntl
 import io
@@ -27,7 +28,7 @@ SNAP_BYTES = 262144
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
 _ETH_P_ALL, _ETH_P_IP, _ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
-_SOL_PACKET, _ADD_MEMBERSHIP, _STATISTICS, _MR_PROMISC = 263, 1, 6, 1
+_SOL_PACKET, _ADD_MEMBERSHIP, _STATISTICS, _IGNORE_OUTGOING, _MR_PROMISC = 263, 1, 6, 23, 1
 _OUTGOING = 4
 _SO_TIMESTAMP, _SO_RCVBUFFORCE = 29, 33
 _FILE_HEADER = struct.Struct("<IHHiIII")
@@ -36,6 +37,7 @@ _TIMEVAL = struct.Struct("@ll")
 _MAGIC_US = 0xA1B2C3D4
 _CHUNK_BYTES = 4 << 20
 _LOOK_S = 0.1
+_RECEIVE_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
 
 
 class InterfaceStream(io.RawIOBase):
@@ -69,7 +71,10 @@ class InterfaceStream(io.RawIOBase):
         self._framed = hardware in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK)
         self.link_type = LINK_ETHERNET if self._framed else LINK_RAW_IP
         self._socket = _open_socket(name, framed=self._framed, buffer_bytes=buffer_bytes)
-        if promiscuous and not self._loopback:
+        if self._loopback:
+            with contextlib.suppress(OSError):  # before Linux 4.20; ``_unwanted`` sorts them out
+                self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        elif promiscuous:
             _be_promiscuous(self._socket, name)
         self._packet = bytearray(snap_bytes)
         self._pending = bytearray(
@@ -142,24 +147,21 @@ class InterfaceStream(io.RawIOBase):
 
     def _drain(self, size: int, until: float) -> None:
         """Take queued packets until none is left, there is enough, or time is up."""
-        packet, pending = self._packet, self._pending
-        view = memoryview(packet)
+        packet, pending, receive = self._packet, self._pending, self._socket.recvmsg_into
+        view, buffers = memoryview(packet), [packet]
+        picky = self._loopback or not self._framed
         while len(pending) < size and time.monotonic() < until:
             try:
-                length, extra, _, address = self._socket.recvmsg_into(
-                    [packet], 64, socket.MSG_DONTWAIT | socket.MSG_TRUNC
-                )
+                length, extra, _, address = receive(buffers, 64, _RECEIVE_FLAGS)
             except BlockingIOError:
                 return
-            except InterruptedError:
-                continue
             except OSError as err:
                 if err.errno == errno.ENOBUFS:
                     continue
                 self._ended = True
                 self._failure = TruncatedError("the interface went down", origin=self.name)
                 return
-            if self._unwanted(address):
+            if picky and self._unwanted(address):
                 continue
             kept = min(length, self._snap_bytes)
             seconds, micros = _stamp(extra)
