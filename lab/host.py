@@ -78,8 +78,10 @@ def relay(seconds: float, seed: int) -> None:
         ends[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         ends[name].bind((name, 0))
         ends[name].setblocking(False)
-        chooser.register(ends[name], selectors.EVENT_READ, other)
-    stop, waiting, last, count = time.monotonic() + seconds, [], {}, 0
+        chooser.register(ends[name], selectors.EVENT_READ, (name, other))
+    stop, count = time.monotonic() + seconds, 0
+    waiting: list[tuple[float, int, str, bytes]] = []
+    last: dict[tuple[str, int], float] = {}
     while (now := time.monotonic()) < stop:
         while waiting and waiting[0][0] <= now:
             _, _, other, frame = heappop(waiting)
@@ -87,14 +89,15 @@ def relay(seconds: float, seed: int) -> None:
                 ends[other].send(frame)
         wait_s = min(waiting[0][0] - now if waiting else 0.05, 0.05)
         for key, _ in chooser.select(max(wait_s, 0)):
-            frame, sender = key.fileobj.recvfrom(2_000)
+            came_in, other = key.data
+            frame, sender = ends[came_in].recvfrom(2_000)
             if sender[2] == socket.PACKET_OUTGOING:
                 continue
             far, delay_s = delay_of(frame, rng)
-            due = max(now + delay_s, last.get((key.data, far), 0.0))
-            last[key.data, far] = due
+            due = max(now + delay_s, last.get((other, far), 0.0))
+            last[other, far] = due
             count += 1
-            heappush(waiting, (due, count, key.data, frame))
+            heappush(waiting, (due, count, other, frame))
 
 
 def main() -> None:

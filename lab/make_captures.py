@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _, process in self._started:
+        for _host, process in self._started:
             process.kill()
             process.wait()
             if process.stderr:
@@ -152,10 +153,10 @@ def build(network: Network, run: Run, site: Site) -> dict[str, int]:
     outside = [f"{address}/24" for address in site.outside()]
     network.add_behind_delay("outside", "line", outside)
     network.route("outside", f"{site.lan}0/24")
-    octets = set(run.attackers.values())
-    spare = [octet for octet in CLIENT_OCTETS if octet not in octets]
-    octets.update(spare[: max(run.clients - len(octets), 0)])
-    desks = {f"desk{octet}": octet for octet in sorted(octets)}
+    used = set(run.attackers.values())
+    spare = [octet for octet in CLIENT_OCTETS if octet not in used]
+    used.update(spare[: max(run.clients - len(used), 0)])
+    desks = {f"desk{octet}": octet for octet in sorted(used)}
     if run.monitor:
         desks["monitor"] = MONITOR_OCTET
     for host, octet in desks.items():
@@ -178,9 +179,13 @@ def record(run: Run, site: Site, raw: Path) -> None:
     with ExitStack() as stack:
         network = stack.enter_context(Network(run.name))
         desks = build(network, run, site)
-        command = network.command("wire", tcpdump, "-i", "br0", "-s", str(SNAPLEN), "-w", str(raw))
-        sniffer = subprocess.Popen([*command, "-Z", "root", "-B", "16384", "ip"],
-                                   stderr=subprocess.PIPE)  # fmt: skip
+        words = ["-i", "br0", "-s", str(SNAPLEN), "-w", str(raw), "-Z", "root", "-B", "16384", "ip"]
+        sniffer = subprocess.Popen(
+            network.command("wire", tcpdump, *words),
+            stderr=subprocess.PIPE,
+            # an alarm outlives exec: it ends tcpdump even when this process was killed
+            preexec_fn=partial(signal.alarm, int(run.seconds) + 60),
+        )
         stack.callback(sniffer.kill)
         crew = stack.enter_context(Crew(network, run, site))
         for role in (*SERVERS, "outside"):
@@ -282,8 +287,8 @@ def make(plans: Iterable[Run], out: Path, site: Site) -> tuple[list[Any], list[A
             captures, entries = publish(run, site, raw, out)
         catalogue += captures
         truth += entries
-    for name, entries in (("captures.json", catalogue), ("truth.json", truth)):
-        (out / name).write_text(json.dumps(entries, indent=1) + "\n")
+    for name, listing in (("captures.json", catalogue), ("truth.json", truth)):
+        (out / name).write_text(json.dumps(listing, indent=1) + "\n")
     return catalogue, truth
 
 

@@ -7,11 +7,13 @@ import asyncio
 import random
 import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from lab import payloads
 from lab.office import Site
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
 Serve = Callable[[Reader, Writer, random.Random], Awaitable[None]]
 
 TUNNEL_LABEL = 36
@@ -180,7 +182,7 @@ class Names(asyncio.DatagramProtocol):
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         """Keep the transport."""
         self._transport = transport
 
@@ -196,8 +198,8 @@ class Names(asyncio.DatagramProtocol):
         name, kind, _ = payloads.dns_question(query)
         first = name.split(".")[0]
         if kind == payloads.TXT and len(first) > TUNNEL_LABEL:
-            value = payloads.base32_labels(rng, rng.randint(12, 140)).replace(".", "")
-            return payloads.dns_answer(query, [payloads.txt(value.encode())], rng.randint(0, 5))
+            coded = payloads.base32_labels(rng, rng.randint(12, 140)).replace(".", "")
+            return payloads.dns_answer(query, [payloads.txt(coded.encode())], rng.randint(0, 5))
         if first.startswith("nx") or rng.random() < 0.03:
             return payloads.dns_answer(query, [], 0, payloads.NXDOMAIN)
         if kind == payloads.TXT:
@@ -216,7 +218,7 @@ class Clock(asyncio.DatagramProtocol):
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         """Keep the transport."""
         self._transport = transport
 
@@ -276,9 +278,8 @@ async def start(
         for address, port in site.addresses(service):
             rng = random.Random(f"{seed}/{service}/{address}")
             if service in UDP:
-                loop, make = asyncio.get_running_loop(), UDP[service]
-                transport, _ = await loop.create_datagram_endpoint(
-                    lambda make=make, rng=rng: make(rng), local_addr=(address, port)
+                transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    partial(UDP[service], rng), local_addr=(address, port)
                 )
                 started.append(transport)
             else:
