@@ -3,7 +3,7 @@
 Hosts and ports are grouping keys here, never columns. A window always ends with the flow itself
 and never crosses originators, so over flows grouped by originator its first element never moves
 backwards. That makes every column exact in O(n log n) whatever the hosts do: distinct values by
-difference arrays, entropy by cumulative counts of each size class, gap variance by doubling.
+difference arrays, entropy by counts kept up as flows enter and leave, gap variance by doubling.
 
 Order: flows of one batch are taken by ``ts`` (equal times as read), after all flows of earlier
 batches; a flow that is older than the last one of its host in an earlier batch counts as if at
@@ -19,7 +19,7 @@ port is left out of its column; a window without any known one gives null.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +43,9 @@ def _window(suffix: str, words: str) -> tuple[Column, ...]:
     )
 
 
-CONTEXT_COLUMNS: tuple[Column, ...] = (
-    *_window("60s", "its last 60 s"),
-    *_window("100", "its last 100 flows"),
+CONTEXT_COLUMNS: tuple[Column, ...] = tuple(
+    replace(column, context=True)
+    for column in (*_window("60s", "its last 60 s"), *_window("100", "its last 100 flows"))
 )
 
 WINDOW_S = 60.0
@@ -55,6 +55,7 @@ MAX_WINDOW = 10_000
 
 _LATEST_S = 1e11  # the year 5138; a time beyond is no time, and its square must not overflow
 _TOP_CLASS = 31
+_UNIT = 2.0**30
 _SLICE = 1 << 20
 
 
@@ -65,8 +66,7 @@ class _Rows:
     host: npt.NDArray[np.uint64]  # hash of orig_h
     t: Floats
     resp: npt.NDArray[np.uint64]  # hash of resp_h, 0 unknown
-    port: npt.NDArray[np.uint16]
-    port_known: npt.NDArray[np.bool_]
+    port: npt.NDArray[np.uint32]  # 1 + resp_p, 0 unknown
     failed: npt.NDArray[np.int8]
     size: npt.NDArray[np.int8]
 
@@ -90,7 +90,7 @@ class HostContext:
 
     def __init__(self, *, max_rows: int = 500_000) -> None:
         self._max_rows = max_rows
-        self._kept = _read_rows(pl.DataFrame({"ts": [], "orig_h": []}))
+        self._keep(_read_rows(pl.DataFrame({"ts": [], "orig_h": []})))
 
     @property
     def n_kept(self) -> int:
@@ -121,35 +121,37 @@ class HostContext:
     def _add(self, new: _Rows, rows: Ints, out: Floats) -> None:
         """Write the context of usable flows to columns ``rows`` of ``out``; keep the flows."""
         by_time = np.argsort(new.t, kind="stable")
-        new = new.take(by_time)
-        hosts = np.unique(new.host)
-        place = np.searchsorted(hosts, self._kept.host)
-        seen = hosts[np.minimum(place, len(hosts) - 1)] == self._kept.host
-        kept, others = self._kept.take(seen), self._kept.take(~seen)
+        hosts, code = _codes(new.host)
+        place = np.searchsorted(hosts, self._hosts)
+        seen = hosts[np.minimum(place, len(hosts) - 1)] == self._hosts
+        seen_rows = np.repeat(seen, self._lengths)
+        kept, others = self._kept.take(seen_rows), self._kept.take(~seen_rows)
         n_kept = len(kept.t)
 
-        code = np.concatenate([place[seen], np.searchsorted(hosts, new.host)])
-        small = code.astype(np.uint16 if len(hosts) < 1 << 16 else np.uint32)
-        order = np.argsort(small, kind="stable")  # radix sort for uint16
-        merged = kept.then(new).take(order)
-        begin = np.flatnonzero(np.r_[True, np.diff(code[order]) > 0])
-        length = np.diff(np.r_[begin, len(order)])
+        in_time = np.concatenate([np.arange(n_kept), n_kept + by_time])
+        code = np.concatenate([np.repeat(place[seen], self._lengths[seen]), code[by_time]])
+        order = _stable_order(code, len(hosts))
+        merged = kept.then(new).take(in_time[order])
+        length = np.bincount(code, minlength=len(hosts))
+        begin = np.cumsum(length) - length
         _never_backwards(merged.t, begin, length)
 
         asked = np.flatnonzero(order >= n_kept)
-        target = rows[by_time[order[asked] - n_kept]]
+        target = rows[in_time[order[asked]] - n_kept]
         for i, values in enumerate(_contexts(merged, np.repeat(begin, length), asked)):
             out[i, target] = values
-        self._kept = self._oldest_dropped(others.then(_reachable(merged, begin, length)))
+        self._keep(others.then(_reachable(merged, begin, length)))
 
-    def _oldest_dropped(self, kept: _Rows) -> _Rows:
-        surplus = len(kept.t) - self._max_rows
-        if surplus <= 0:
-            return kept
-        old = np.argsort(kept.t, kind="stable")[:surplus]
-        mask = np.ones(len(kept.t), bool)
-        mask[old] = False
-        return kept.take(mask)
+    def _keep(self, rows: _Rows) -> None:
+        """Remember rows grouped by host, the oldest dropped where they are too many."""
+        surplus = len(rows.t) - self._max_rows
+        if surplus > 0:
+            mask = np.ones(len(rows.t), bool)
+            mask[np.argsort(rows.t, kind="stable")[:surplus]] = False
+            rows = rows.take(mask)
+        first = np.flatnonzero(np.r_[True, rows.host[1:] != rows.host[:-1]][: len(rows.host)])
+        self._kept, self._hosts = rows, rows.host[first]
+        self._lengths = np.diff(first, append=len(rows.host))
 
 
 def _read_rows(flows: pl.DataFrame) -> _Rows:
@@ -175,8 +177,7 @@ def _read_rows(flows: pl.DataFrame) -> _Rows:
         host=hashes("orig_h"),
         t=column("ts").cast(pl.Float64).to_numpy().astype(np.float64),
         resp=hashes("resp_h"),
-        port=np.where(port_known, port, 0).astype(np.uint16),
-        port_known=port_known,
+        port=np.where(port_known, port + 1, 0).astype(np.uint32),
         failed=np.sign(failed).astype(np.int8),
         size=np.where(size_known, class_, -1).astype(np.int8),
     )
@@ -212,6 +213,7 @@ def _contexts(rows: _Rows, begin: Ints, asked: Ints) -> Iterator[Floats]:
     n = len(rows.t)
     next_resp, next_port = _next_same(rows.resp, begin), _next_same(rows.port, begin)
     squares = np.square(np.diff(rows.t, prepend=rows.t[:1]))
+    counts = _Counts(rows.size)
     for first in (_first_recent(rows.t, begin, asked), np.maximum(begin[asked], asked - 99)):
         firsts = begin.copy()
         firsts[asked] = first
@@ -219,9 +221,9 @@ def _contexts(rows: _Rows, begin: Ints, asked: Ints) -> Iterator[Floats]:
         n_flows = asked - first + 1
         yield n_flows.astype(np.float64)
         yield _distinct(rows.resp != 0, np.minimum(next_resp, gone))[asked]
-        yield _distinct(rows.port_known, np.minimum(next_port, gone))[asked]
+        yield _distinct(rows.port != 0, np.minimum(next_port, gone))[asked]
         yield _failed_share(rows.failed, first, asked)
-        yield _entropy(rows.size, first, asked)
+        yield _entropy(rows.size >= 0, counts, firsts, gone)[asked]
         yield _regularity(rows.t, squares, first, asked)
 
 
@@ -237,11 +239,28 @@ def _first_recent(t: Floats, begin: Ints, asked: Ints) -> Ints:
     return low
 
 
+def _codes(values: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Return the distinct values in order, and the number of each row's value among them."""
+    order = np.argsort(values)
+    v = values[order]
+    new = np.r_[True, v[1:] != v[:-1]][: len(v)]
+    code = np.empty(len(v), np.int64)
+    code[order] = np.cumsum(new) - 1
+    return v[new], code
+
+
+def _stable_order(code: Ints, n_codes: int) -> Ints:
+    """Return the rows in order of their code; radix sort where codes are few."""
+    small = code.astype(np.uint16 if n_codes <= 1 << 16 else np.uint32)
+    return np.argsort(small, kind="stable")
+
+
 def _next_same(values: Array, begin: Ints) -> Ints:
     """Return the next row of the same group with the same value, n where there is none."""
-    order = np.argsort(values, kind="stable")
+    distinct, code = _codes(values)
+    order = _stable_order(code, len(distinct))
     after = np.full(len(values), len(values))
-    v, g = values[order], begin[order]
+    v, g = code[order], begin[order]
     same = (v[1:] == v[:-1]) & (g[1:] == g[:-1])
     after[order[:-1][same]] = order[1:][same]
     return after
@@ -271,18 +290,52 @@ def _failed_share(failed: npt.NDArray[np.int8], first: Ints, asked: Ints) -> Flo
     return _between(failed > 0, first, asked) / known
 
 
-def _entropy(classes: npt.NDArray[np.int8], first: Ints, asked: Ints) -> Floats:
-    """Return log2 N - sum c log2 c / N over the size classes in the windows, in bits."""
-    counts = np.arange(MAX_WINDOW + 1, dtype=np.float64)
-    c_log_c = counts * np.log2(np.maximum(counts, 1))
-    present = np.flatnonzero(np.bincount(classes + 1, minlength=2)[1:])
-    total, weighted = np.zeros(len(asked), np.int32), np.zeros(len(asked))
-    for k in present:
-        count = _between(classes == k, first, asked)
-        total += count
-        weighted += c_log_c[count]
-    known = np.where(total > 0, total, np.nan)
-    return np.maximum(np.log2(known) - weighted / known, 0.0)
+class _Counts:
+    """How often each row's size class is among some rows before it.
+
+    Counts of four classes share a 64-bit word: windows are shorter than 2**16 rows, so that
+    differences of the running sums are exact even where the sums themselves overflow.
+    """
+
+    def __init__(self, classes: npt.NDArray[np.int8]) -> None:
+        n = len(classes)
+        kind = (classes + 1).astype(np.int64)  # 0 is unknown
+        self._shift = ((kind & 3) << 4).astype(np.uint64)
+        self._word = (kind >> 2) * (n + 1)
+        table = np.zeros((int(kind.max(initial=0)) // 4 + 1, n + 1), np.uint64)
+        table.ravel()[self._word + np.arange(1, n + 1)] = np.uint64(1) << self._shift
+        self._sums = np.cumsum(table, axis=1).ravel()
+
+    def between(self, start: Ints, stop: Ints) -> Ints:
+        """Return for each row how many of rows ``start`` to ``stop`` - 1 have its class."""
+        words = self._sums[self._word + stop] - self._sums[self._word + start]
+        return _low_16(words >> self._shift)
+
+    def unknown(self, start: Ints, stop: Ints) -> Ints:
+        """Return for each row how many of rows ``start`` to ``stop`` - 1 have no class."""
+        return _low_16(self._sums[stop] - self._sums[start])
+
+
+def _low_16(words: npt.NDArray[np.uint64]) -> Ints:
+    return np.asarray(words & np.uint64(0xFFFF), np.int64)
+
+
+def _entropy(known: npt.NDArray[np.bool_], counts: _Counts, firsts: Ints, gone: Ints) -> Floats:
+    """Return log2 N - sum c log2 c / N over the size classes in each row's window, in bits.
+
+    The sum is kept up as rows enter and leave, in whole units of 2**-30: no error adds up, and
+    a window of one class has entropy 0 exactly.
+    """
+    rows = np.arange(len(known))
+    entering, leaving = counts.between(firsts, rows), counts.between(rows, gone) - 1
+    n = rows + 1 - firsts - counts.unknown(firsts, rows + 1)
+    c = np.arange(int(n.max(initial=0)) + 2)
+    c_log_c = np.rint(c * np.log2(np.maximum(c, 1)) * _UNIT).astype(np.int64)
+    growth = np.diff(c_log_c, append=0)
+    gained = np.cumsum(growth[entering * known] * known)
+    lost = np.concatenate([[0], np.cumsum(growth[leaving * known] * known)])
+    bits = (c_log_c[n] - (gained - lost[firsts])) / (np.maximum(n, 1) * _UNIT)
+    return np.where(n > 0, bits, np.nan)
 
 
 def _regularity(t: Floats, squares: Floats, first: Ints, asked: Ints) -> Floats:
@@ -298,8 +351,9 @@ def _regularity(t: Floats, squares: Floats, first: Ints, asked: Ints) -> Floats:
         rows = np.flatnonzero(n_gaps & width)
         total[rows] += block[at[rows]]
         at[rows] -= width
-        block = block + np.concatenate([np.zeros(width), block[:-width]])
-        width *= 2
+        wider = block.copy()
+        wider[width:] += block[:-width]
+        block, width = wider, width * 2
     mean = np.where(n_gaps >= 2, t[asked] - t[first], np.nan) / np.maximum(n_gaps, 1)
     mean[mean <= 0] = np.nan
     variance = np.maximum(total / np.maximum(n_gaps, 1) - mean * mean, 0.0)

@@ -148,11 +148,25 @@ class _Stream(io.RawIOBase):
             return self.readall()
         if self._front:
             data, self._front = self._front[:size], self._front[size:]
-            return data
+            return data + self._at_once(size - len(data))
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
         return self._more(size) if size else b""
+
+    def _at_once(self, size: int) -> bytes:
+        """Return more bytes where they need no waiting."""
+        if not size or self.failure is not None or not self.at_once():
+            return b""
+        try:
+            return self._more(size)
+        except RecordError as err:
+            self.failure = err
+            return b""
+
+    def at_once(self) -> bool:
+        """Return True when a read never waits, as for a regular file."""
+        raise NotImplementedError
 
     def _more(self, size: int) -> bytes:
         raise NotImplementedError
@@ -179,6 +193,10 @@ class _Raw(_Stream):
         if self._front or self.regular or self._ended:
             return True
         return bool(select.select([self._fd], [], [], self._gather_s)[0])
+
+    def at_once(self) -> bool:
+        """Return True for a regular file."""
+        return self.regular
 
     def read_at_least(self, size: int) -> bytes:
         """Return ``size`` bytes or a few more, fewer only at the end."""
@@ -234,6 +252,10 @@ class _Gunzip(_Stream):
     def ready(self) -> bool:
         """Return True when a read would not wait long."""
         return bool(self._packed) or self._raw.ready()
+
+    def at_once(self) -> bool:
+        """Return True for a regular file."""
+        return self._raw.regular
 
     def _more(self, size: int) -> bytes:
         """Return ``size`` bytes of a file; of a pipe what its last read held."""
