@@ -102,7 +102,7 @@ def test_a_loaded_detector_scores_the_same_bit_for_bit(saved):
     x = stored.support.background
     np.testing.assert_array_equal(stored.detector.score(x).threat, fresh.score(x).threat)
     np.testing.assert_array_equal(stored.support.examples.x["flow"], support().examples.x["flow"])
-    assert stored.scores.tolist() == [1.0, 2.0, 3.0]
+    assert stored.scores.tolist() == stored.calibration.scores.tolist() == [1.0, 2.0, 3.0]
     assert stored.extra["r"].tolist() == [3.0, 1.0, 2.0]
     assert [c.name for c in stored.views[0].columns] == ["x", "y"]
 
@@ -157,9 +157,11 @@ def test_a_manifest_that_does_not_fit_its_arrays_is_refused(saved, changes, prob
 @pytest.mark.parametrize(
     ("name", "array", "problem"),
     [
-        ("calibration", np.array([2.0, 1.0], np.float32), "not in order"),
-        ("calibration", np.array([np.nan], np.float32), "not finite"),
-        ("calibration", np.zeros((1, 1), np.float32), "not finite float32"),
+        ("calibration", np.array([2.0, 1.0], np.float32), "increasing order"),
+        ("calibration", np.array([np.nan], np.float32), "finite scores"),
+        ("calibration", np.zeros((1, 1), np.float32), "finite scores"),
+        ("calibration", np.zeros(0, np.float32), "at least one"),
+        ("calibration", np.zeros(1), "expected float32"),
         ("examples_y", np.array([0, 1, 0, 5]), "labels"),
         ("examples_y", np.array([0.0, 1, 0, 1]), "examples_y is float64"),
         ("examples_y", np.array([0, 1]), "4 records but 2 labels"),
@@ -187,6 +189,8 @@ def test_a_detector_is_checked_before_it_is_written(tmp_path):
         save_detector(tmp_path / "x", manifest(classes=("a",)), support(), CALIBRATION)
     with pytest.raises(TaskError, match="finite"):
         save_detector(tmp_path / "x", manifest(), support(), np.array([np.nan], np.float32))
+    with pytest.raises(TaskError, match="expected a detector"):
+        save_detector(tmp_path / "x", manifest(artifact="prior"), support(), CALIBRATION)
     assert not (tmp_path / "x").exists()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from inoculate.calibration import Calibration
 from inoculate.domain import View
 from inoculate.errors import ArtifactError, NotFoundError, TaskError
 from inoculate.learner import Detector, Learner, State
@@ -47,6 +48,11 @@ class StoredDetector:
     support: Support
     scores: FloatArray
     extra: Arrays
+
+    @property
+    def calibration(self) -> Calibration:
+        """The scores as thresholds and p-values are made from them."""
+        return Calibration.of(self.scores)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -84,24 +90,25 @@ def save_detector(
         path: the directory to be.
         manifest: names the learner, its hyperparameters and the seed that ``adapt`` was given.
         support: what it was adapted on.
-        scores: (c,) calibration scores in any order.
+        scores: (c,) finite calibration scores in any order, at least one.
         state: the learner's state before ``adapt``.
         extra: more arrays to keep.
         overwrite: replace an artifact that is there.
 
     Raises:
         InputError: see ``save``.
-        TaskError: manifest and support name different classes or columns, or a score is not finite.
+        TaskError: manifest and support name different classes or columns, or scores are missing.
     """
     _check_support(manifest, support)
-    if manifest.artifact != "detector" or not np.isfinite(scores).all() or scores.ndim != 1:
-        raise TaskError("a detector needs a detector's manifest and finite calibration scores (c,)")
+    if manifest.artifact != "detector":
+        raise TaskError(f"the manifest is of a {manifest.artifact}, expected a detector")
+    known = Calibration.of(scores)
     arrays: dict[str, Any] = {f"prior/{k}": v for k, v in state.items()}
     arrays |= {f"examples/{k}": v for k, v in support.examples.x.items()}
     arrays |= {f"background/{k}": v for k, v in support.background.items()}
     arrays |= {f"extra/{k}": v for k, v in extra.items()}
     arrays["examples_y"] = support.examples.y.astype(np.int64)
-    arrays["calibration"] = np.sort(scores.astype(np.float32))
+    arrays["calibration"] = known.scores.astype(np.float32)
     save(path, manifest, arrays, overwrite=overwrite)
 
 
@@ -120,10 +127,9 @@ def load_detector(path: Path) -> StoredDetector:
     try:
         support = _support(artifact)
         scores = artifact.arrays["calibration"]
-        if scores.dtype != np.float32 or scores.ndim != 1 or not np.isfinite(scores).all():
-            raise TaskError("the calibration scores are not finite float32 (c,)")
-        if (scores[1:] < scores[:-1]).any():
-            raise TaskError("the calibration scores are not in order")
+        if scores.dtype != np.float32:
+            raise TaskError(f"calibration is {scores.dtype}, expected float32")
+        Calibration(scores.astype(np.float64))
         detector = _learner(artifact).adapt(support, seed=manifest.learner.seed)
     except KeyError as err:
         raise ArtifactError(f"{path}: array {err} is missing") from err

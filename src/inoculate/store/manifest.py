@@ -5,6 +5,7 @@ A manifest holds no time of making, so the same examples and seed give the same 
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, StringConstraints
@@ -39,6 +40,7 @@ class StoredColumn(_Part):
     about: Text
     category: Text | None = None
     source: Name | None = None
+    context: bool = False
 
 
 class StoredView(_Part):
@@ -153,12 +155,7 @@ def describe_views(views: Sequence[View]) -> tuple[StoredView, ...]:
     return tuple(
         StoredView(
             name=view.name,
-            columns=tuple(
-                StoredColumn(
-                    name=c.name, unit=c.unit, about=c.about, category=c.category, source=c.source
-                )
-                for c in view.columns
-            ),
+            columns=tuple(StoredColumn(**asdict(c)) for c in view.columns),
         )
         for view in views
     )
