@@ -366,12 +366,12 @@ def _microseconds(ticks: npt.NDArray[np.uint64], resolution: int) -> Ints:
     power = resolution & 0x7F
     if resolution & 0x80:
         whole = ticks >> np.uint64(power) if power < 64 else np.zeros_like(ticks)
-        part = (ticks - (whole << np.uint64(min(power, 63)))) * 0.5**power
-        micro = np.minimum(whole, np.uint64(LATEST_US // 1_000_000 - 1)) * np.uint64(1_000_000)
-        return np.asarray(micro + (part * 1e6).astype(np.uint64), np.int64)
-    if power > 6:
-        scaled = ticks // np.uint64(10 ** min(power - 6, 19))
-        return np.minimum(scaled, np.uint64(LATEST_US)).astype(np.int64)
-    factor = 10 ** (6 - power)
-    scaled = np.minimum(ticks, np.uint64(LATEST_US // factor)) * np.uint64(factor)
+        part = (ticks - (whole << np.uint64(min(power, 63)))) * (1e6 * 0.5**power)
+        scaled = np.minimum(whole, np.uint64(LATEST_US // 1_000_000 - 1)) * np.uint64(1_000_000)
+        scaled += part.astype(np.uint64)
+    elif power > 6:
+        scaled = np.minimum(ticks // np.uint64(10 ** min(power - 6, 19)), np.uint64(LATEST_US))
+    else:
+        factor = 10 ** (6 - power)
+        scaled = np.minimum(ticks, np.uint64(LATEST_US // factor)) * np.uint64(factor)
     return scaled.astype(np.int64)
