@@ -192,7 +192,7 @@ def test_a_saved_position_goes_on_where_it_was(log, tmp_path):
     saved = tmp_path / "position.json"
     with follow(log, position_file=saved) as stream:
         lines(stream, 2)
-        stream.save_position()
+        stream.save()
         append(log, "c\n")
     with follow(log, position_file=saved) as stream:
         assert lines(stream, 1) == ["c"]
@@ -205,7 +205,7 @@ def test_a_file_rotated_while_nobody_read_is_finished_first(log, tmp_path):
     saved = tmp_path / "position.json"
     with follow(log, position_file=saved) as stream:
         lines(stream, 2)
-        stream.save_position()
+        stream.save()
     append(log, "c\n")
     log.rename(tmp_path / "eve.json.1")
     log.write_text("x\n")
@@ -218,7 +218,7 @@ def test_a_file_truncated_while_nobody_read_starts_again(log, tmp_path, new):
     saved = tmp_path / "position.json"
     with follow(log, position_file=saved) as stream:
         lines(stream, 2)
-        stream.save_position()
+        stream.save()
     log.write_text(new)
     with follow(log, position_file=saved) as stream:
         assert "starting anew" in stream.take_notes()[0]
@@ -230,7 +230,7 @@ def test_going_on_gives_the_header_lines_again(tmp_path):
     log.write_text("#separator \\x09\n#fields\tts\n1\n2\n")
     with follow(log, position_file=saved) as stream:
         lines(stream, 4)
-        stream.save_position()
+        stream.save()
     append(log, "3\n")
     with follow(log, position_file=saved) as stream:
         assert lines(stream, 3) == ["#separator \\x09", "#fields\tts", "3"]
@@ -285,7 +285,7 @@ def test_a_position_that_cannot_be_written_is_one_line(log, tmp_path):
     with follow(log, position_file=tmp_path / "none" / "p") as stream:
         lines(stream, 2)
         with pytest.raises(InputError, match="cannot be written"):
-            stream.save_position()
+            stream.save()
 
 
 READER = """
@@ -298,7 +298,7 @@ with out.open("ab", buffering=0) as written:
     while data := stream.read(200):
         written.write(data)
         time.sleep(0.001)
-        stream.save_position()
+        stream.save()
 """
 
 

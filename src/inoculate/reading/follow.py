@@ -81,7 +81,7 @@ class FollowedFile(io.RawIOBase):
     Args:
         path: the log; it may not exist yet.
         stop: asked before each wait; once it returns True, ``read`` returns b"".
-        position_file: where ``save_position`` writes, and where an earlier run's position is
+        position_file: where ``save`` writes, and where an earlier run's position is
             taken from; None keeps none.
         at_end: without a saved position, begin at the end of what is there.
         poll_s: time between two looks at a file that does not grow.
@@ -164,7 +164,7 @@ class FollowedFile(io.RawIOBase):
         self._notes.clear()
         return notes
 
-    def save_position(self) -> None:
+    def save(self) -> None:
         """Write the position so that it is the old or the new one, whatever happens.
 
         Call it after everything that was made from the lines returned so far is safe.
