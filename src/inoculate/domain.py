@@ -31,6 +31,8 @@ class Column:
         about: the quantity in plain words, as a reason for an analyst begins with it.
         category: for a column made of one text value of a table, that value.
         source: for such a column, the table's column it came from.
+        context: True when the value tells of other records around this one. Where a source
+            holds nothing but examples it is not to be trusted.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     about: str
     category: str | None = None
     source: str | None = None
+    context: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def promise_lines(report: "AdaptReport") -> Iterator[tuple[str, str]]:
     ):
         for line in lines:
             yield title, line
-    if promises.nearest:
+    if promises.nearest and promises.nearest[1] > 0:
         name, share = promises.nearest
         yield "nearest known", f"{name} finds {100 * share:.0f} % of these examples"
     for line in report.notes:

@@ -19,7 +19,7 @@ port is left out of its column; a window without any known one gives null.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt

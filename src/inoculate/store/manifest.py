@@ -36,7 +36,7 @@ class StoredColumn(_Part):
     """One ``domain.Column``."""
 
     name: Name
-    unit: Name
+    unit: Text
     about: Text
     category: Text | None = None
     source: Name | None = None

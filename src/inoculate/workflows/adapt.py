@@ -4,13 +4,14 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from inoculate import __version__
-from inoculate.calibration import calibrate
+from inoculate.calibration import Calibration, calibrate
 from inoculate.domain import Batch, View
 from inoculate.errors import InputError
 from inoculate.learner import Learner
@@ -25,6 +26,14 @@ from inoculate.store.manifest import (
     describe_views,
 )
 from inoculate.task import Support
+from inoculate.workflows.columns import (
+    ENOUGH,
+    Keep,
+    blank,
+    both_sides_know,
+    narrow,
+    without_context,
+)
 from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.promises import Grounds, Promises, make_promises
@@ -113,13 +122,113 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         seed=request.seed,
     )
     opened = _open_learner(request, background)
-    batch = Batch(background.frame)
     support = Support(
         examples.encode(opened.views),
-        background.domain.encode(batch, opened.views),
+        background.domain.encode(Batch(background.frame), opened.views),
         examples.classes,
     )
     adapting = time.perf_counter()
+    made = _best(request, opened, support, examples, background)
+    seconds_adapt = time.perf_counter() - adapting
+    report = AdaptReport(
+        manifest=_manifest(request, background, examples, made),
+        promises=made.promises,
+        shots=examples.shots(),
+        n_background=(background.frame.height, background.n_seen),
+        notes=(*made.notes, *examples.notes, *intake.notes),
+        skipped=dict(intake.skipped),
+        seconds_read=adapting - start,
+        seconds_adapt=seconds_adapt,
+    )
+    # every alarm score was float32 before calibration: nothing is lost
+    scores = made.calibration.scores.astype(np.float32)
+    save_detector(
+        request.out, report.manifest, made.support, scores, state=made.opened.learner.state()
+    )
+    return report
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A learner ready to adapt, with its columns and the prior it came from."""
+
+    learner: Learner
+    name: str
+    views: tuple[View, ...]
+    prior: PriorEntry | None = None
+    measured: tuple[MeasuredEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """One way to adapt, with what it promises."""
+
+    opened: _Opened
+    support: Support
+    calibration: Calibration
+    promises: Promises
+    notes: tuple[str, ...]
+
+
+def _best(
+    request: AdaptRequest,
+    opened: _Opened,
+    support: Support,
+    examples: Examples,
+    background: Sample,
+) -> _Made:
+    """Adapt on what the records say themselves; on their context too where that is known.
+
+    Where the sources hold nothing but examples, context columns are taken only if too few
+    left-out examples are found without them and more are found with them.
+    """
+    known = both_sides_know(opened.views, support)
+    own = without_context(opened.views)
+    inner = {name: known[name] & own[name] for name in known}
+    lacking = [
+        c.name
+        for view in opened.views
+        for c, k in zip(view.columns, known[view.name], strict=True)
+        if not k
+    ]
+    n_columns = sum(len(view.columns) for view in opened.views)
+    notes = ()
+    if len(lacking) > n_columns / 4:
+        notes = (f"{len(lacking)} of {n_columns} columns are unknown on one side and left out",)
+    make = partial(_make, request, opened, support, examples, background)
+    if request.label is not None or all((known[n] == inner[n]).all() for n in known):
+        return make(known, notes)
+    alone = make(inner, notes)
+    if alone.promises.left_out and alone.promises.found >= ENOUGH * alone.promises.left_out:
+        return alone
+    if not alone.promises.left_out:
+        return alone
+    full = make(
+        known,
+        (
+            *notes,
+            "the examples' own columns do not suffice, so what their hosts did just before "
+            "counts too; that suits sources that hold all their hosts did, and it lets other flows "
+            "of such a host alarm as well",
+        ),
+    )
+    return full if full.promises.found > alone.promises.found else alone
+
+
+def _make(
+    request: AdaptRequest,
+    opened: _Opened,
+    support: Support,
+    examples: Examples,
+    background: Sample,
+    keep: Keep,
+    notes: tuple[str, ...],
+) -> _Made:
+    if opened.learner.meta_trained:
+        support = blank(support, keep)
+    else:
+        views, support = narrow(opened.views, support, keep)
+        opened = replace(opened, views=views)
     _, calibration, reference = calibrate(opened.learner, support, seed=request.seed)
     used = replace(support, background=support.background.take(reference))
     promises = make_promises(
@@ -132,25 +241,11 @@ def adapt(request: AdaptRequest) -> AdaptReport:
             records_a_day=background.n_seen / background.days if background.days else None,
             seed=request.seed,
             out=request.out,
-            view_names=tuple(tuple(c.name for c in view.columns) for view in opened.views),
+            views=opened.views,
+            examples=examples,
         )
     )
-    seconds_adapt = time.perf_counter() - adapting
-    report = AdaptReport(
-        manifest=_manifest(request, background, examples, opened, promises),
-        promises=promises,
-        shots=examples.shots(),
-        n_background=(background.frame.height, background.n_seen),
-        notes=(*examples.notes, *intake.notes),
-        skipped=dict(intake.skipped),
-        seconds_read=adapting - start,
-        seconds_adapt=seconds_adapt,
-    )
-    state = opened.learner.state()
-    # every alarm score was float32 before calibration: nothing is lost
-    scores = calibration.scores.astype(np.float32)
-    save_detector(request.out, report.manifest, used, scores, state=state)
-    return report
+    return _Made(opened, used, calibration, promises, notes)
 
 
 def _check(request: AdaptRequest) -> None:
@@ -164,17 +259,6 @@ def _check(request: AdaptRequest) -> None:
         raise InputError(f"--shots is {request.shots}; expected at least 1")
     if request.label is None and len(request.threats) > 1:
         raise InputError("several --threat need --label COLUMN to tell their examples apart")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Opened:
-    """A learner ready to adapt, with its columns and the prior it came from."""
-
-    learner: Learner
-    name: str
-    views: tuple[View, ...]
-    prior: PriorEntry | None = None
-    measured: tuple[MeasuredEntry, ...] = ()
 
 
 def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
@@ -215,10 +299,9 @@ def _manifest(
     request: AdaptRequest,
     background: Sample,
     examples: Examples,
-    opened: _Opened,
-    promises: Promises,
+    made: _Made,
 ) -> Manifest:
-    n_examples = len(examples.labels)
+    n_examples, opened, promises = len(examples.labels), made.opened, made.promises
     return Manifest(
         artifact="detector",
         name=request.out.name.removesuffix(".detector") or "detector",
@@ -239,7 +322,7 @@ def _manifest(
         ),
         measured=opened.measured,
         promises=promises.stored(),
-        notes=(*examples.notes, *promises.contradictions, *promises.lookalikes),
+        notes=(*made.notes, *examples.notes, *promises.contradictions, *promises.lookalikes),
         prior=opened.prior,
     )
 

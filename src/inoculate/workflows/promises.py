@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from inoculate.calibration import Calibration, Float64
+from inoculate.domain import View
 from inoculate.errors import InoculateError
 from inoculate.learner import Learner
 from inoculate.store.detector import load_detector
 from inoculate.task import Encoded, Labelled, Support
+from inoculate.workflows.examples import Examples
 
 _MOST_LEFT_OUT = 20
 _MOST_LINES = 5
@@ -65,7 +67,8 @@ class Grounds:
         records_a_day: background records a day; None without times.
         seed: of the adaptation.
         out: the detector's place; others beside it are known detectors.
-        view_names: names of the columns; only detectors on the same columns are compared.
+        views: the columns.
+        examples: the examples' records, for known detectors that look at other columns.
     """
 
     learner: Learner
@@ -76,7 +79,8 @@ class Grounds:
     records_a_day: float | None
     seed: int
     out: Path
-    view_names: tuple[tuple[str, ...], ...]
+    views: tuple[View, ...]
+    examples: Examples
 
 
 def make_promises(grounds: Grounds) -> Promises:
@@ -161,11 +165,10 @@ def _nearest(grounds: Grounds, rate: float) -> tuple[str, float] | None:
             continue
         try:
             known = load_detector(path)
+            x = grounds.examples.encode(known.views).x
         except (InoculateError, OSError):
-            continue  # a neighbour that cannot be read is no reason to stop
-        if tuple(tuple(c.name for c in v.columns) for v in known.views) != grounds.view_names:
-            continue
-        alarm = known.detector.score(grounds.support.examples.x).alarm()
+            continue  # a neighbour that cannot be read, or of another kind, is no reason to stop
+        alarm = known.detector.score(x).alarm().astype(np.float64)
         share = float((Calibration.of(known.scores).p_values(alarm) <= rate).mean())
         if best is None or share > best[1]:
             best = (known.manifest.name, share)
