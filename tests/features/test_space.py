@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from inoculate.features.space import Novelty, Space, balanced_weights
+from inoculate.checks import toy_tasks
+from inoculate.features.space import Novelty, Space, balanced_weights, inputs, problems
 from inoculate.task import Encoded, Labelled, Support
 
 NAN = np.nan
@@ -41,3 +42,14 @@ def test_weights_balance_the_two_sides():
     weight = balanced_weights(3, np.array([True, False]))
     np.testing.assert_allclose(weight.sum(axis=0), [0.5, 0.5])
     np.testing.assert_allclose(weight[:, 0], [1 / 8] * 3 + [0, 1 / 8])
+
+
+def test_each_class_is_told_from_background_and_the_other_classes():
+    (task,) = toy_tasks(1, seed=0, n_shot=2)
+    for _, target, _, _ in problems([task]):
+        assert target.tolist() == [1, 1] + [0] * (60 + 4)
+
+
+def test_unknown_values_are_zero_with_a_flag():
+    z = np.array([[1.5, np.nan]], np.float32)
+    assert inputs(z).tolist() == [[1.5, 0, 1, 0]]

@@ -201,29 +201,29 @@ class FlowMeter:
 
     def _settle(self, block: _Block, cuts: _Cuts, state: State, goes_on: Ints) -> State:
         """Keep the flows that stay open, return the others in the order of becoming known."""
-        n, opened = len(block.order), self._open
+        n, old, new = len(block.order), len(self._open["key"]), len(cuts.starts)
         last = np.searchsorted(cuts.starts, np.append(block.key_starts[1:], n)) - 1
         state["closing"][last] = cuts.closing
-        inner = np.setdiff1d(np.arange(len(cuts.starts)), last, assume_unique=True)
-        after = cuts.starts[inner + 1]
+        flows = concat([self._open, state])
+        # Which packet begins the next flow of the same key; n where there is none.
+        after = np.full(old + new, n)
+        after[old : old + new - 1] = cuts.starts[1:]
+        after[old + last] = n
         ended = (block.carried != _NONE) & cuts.begins[block.key_starts]
-        untouched = np.ones(len(opened["key"]), np.bool_)
-        untouched[block.carried[block.carried != _NONE]] = False
-        still = concat([take(opened, untouched), take(state, last)])
-        parts = [take(state, inner), take(opened, block.carried[ended]), still]
-        nexts = np.concatenate([after, block.key_starts[ended]])
-        closed = np.concatenate([cuts.closed[nexts], is_closed(still["closing"])])
-        known_at = np.full(len(closed), n)
-        known_at[: len(nexts)] = block.order[nexts]
-        everything = concat(parts)
+        after[block.carried[ended]] = block.key_starts[ended]
+        closed = np.where(
+            after < n, np.append(cuts.closed, False)[after], is_closed(flows["closing"])
+        )
         limit = np.where(closed, self.rules.linger, self.rules.idle)
-        due = np.searchsorted(block.clock, everything["seen"] + limit)
-        known_at = np.minimum(known_at, due)
-        over = np.flatnonzero(known_at < n)
-        self._open = take(everything, known_at >= n)
-        self._open = take(self._open, np.argsort(self._open["key"]))
-        over = over[np.lexsort((everything["number"][over], known_at[over]))]
-        return concat([take(everything, over), self._overflow()])
+        due = np.searchsorted(block.clock, flows["seen"] + limit)
+        known_at = np.minimum(np.append(block.order, n)[after], due)
+        known_at[goes_on[goes_on != _NONE]] = _NONE  # these are part of ``state`` now
+        kept = np.flatnonzero(known_at == n)
+        self._open = take(flows, kept[np.argsort(flows["key"][kept])])
+        over = np.flatnonzero((known_at != _NONE) & (known_at < n))
+        over = over[np.lexsort((flows["number"][over], known_at[over]))]
+        early = self._overflow()
+        return concat([take(flows, over), early]) if len(early["key"]) else take(flows, over)
 
     def _overflow(self) -> State:
         """Give out the open flows beyond the bound, those quiet the longest."""

@@ -15,7 +15,6 @@ References:
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
 
 from inoculate.domain import Column, View
@@ -136,12 +135,15 @@ def complete(flows: pl.DataFrame, context: HostContext | None) -> pl.DataFrame:
 def encode_flows(flows: pl.DataFrame, views: Sequence[View]) -> Encoded:
     """Return completed flows as (n, d) float32 a view, NaN where a column is absent or null."""
     have = set(flows.columns)
+    unknown = pl.repeat(float("nan"), pl.len(), dtype=pl.Float32)
     arrays = {}
     for view in views:
-        x = np.full((flows.height, len(view.columns)), np.nan, np.float32)
-        for i, column in enumerate(view.columns):
-            if column.name in have:
-                x[:, i] = flows[column.name].cast(pl.Float32).fill_null(float("nan")).to_numpy()
-        x[np.isinf(x)] = np.nan  # float32 overflow of an absurd float64: unknown, not infinite
-        arrays[view.name] = x
+        values = (
+            pl.col(c.name).cast(pl.Float32) if c.name in have else unknown.alias(c.name)
+            for c in view.columns
+        )
+        # infinite: float32 overflow of an absurd float64, so unknown
+        finite = (pl.when(v.is_finite()).then(v).otherwise(float("nan")) for v in values)
+        x = flows.select(finite).to_numpy(order="c", writable=True)
+        arrays[view.name] = x.reshape(flows.height, len(view.columns))
     return Encoded(arrays)

@@ -10,6 +10,7 @@ References:
     missingness that informs.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from inoculate.features.neighbours import nearest, spread_points
 from inoculate.features.reference import Z_LIMIT, Reference
-from inoculate.task import Encoded, FloatArray, Support
+from inoculate.task import Encoded, FloatArray, Support, Task
 
 Float64 = npt.NDArray[np.float64]
 
@@ -92,6 +93,36 @@ class Novelty:
         if not len(columns):
             return np.zeros(len(z), np.float32)
         return nearest(z[:, columns], self.points[:, columns], unmatched=0.0)
+
+
+def inputs(z: FloatArray) -> FloatArray:
+    """Return what a network sees of records: columns with unknown as 0, then known flags, (n, 2d).
+
+    All columns whether known or not, so that a prior fits every source of one schema.
+    """
+    return np.hstack([np.nan_to_num(z, nan=0.0), np.isfinite(z).astype(np.float32)])
+
+
+def support_inputs(space: Space, support: Support, c: int) -> tuple[FloatArray, FloatArray]:
+    """Return inputs and targets of one class against background and the other classes."""
+    mine = support.examples.y == c
+    parts = (space.examples[mine], space.background, space.examples[~mine])
+    x = inputs(np.concatenate(parts))
+    target = np.zeros(len(x), np.float32)
+    target[: mine.sum()] = 1
+    return x, target
+
+
+def problems(
+    tasks: Iterable[Task],
+) -> Iterator[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
+    """Yield one binary problem a class of each task: support, its targets, query, its targets."""
+    for task in tasks:
+        space = Space.of(task.support)
+        query = inputs(space.z(task.query.x))
+        for c in range(task.support.n_way):
+            x, target = support_inputs(space, task.support, c)
+            yield x, target, query, (task.query.y == c).astype(np.float32)
 
 
 def balanced_weights(n_background: int, positive: npt.NDArray[np.bool_]) -> Float64:

@@ -192,7 +192,7 @@ def _best(
         if not k
     ]
     n_columns = sum(len(view.columns) for view in opened.views)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(lacking) > n_columns / 4:
         notes = (f"{len(lacking)} of {n_columns} columns are unknown on one side and left out",)
     make = partial(_make, request, opened, support, examples, background)
