@@ -1,0 +1,54 @@
+"""The inner loop: a few gradient steps on one support set, differentiable as a whole.
+
+References:
+    Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+    Networks", ICML 2017, equation 1 (the step) and section 5.2 (first-order approximation).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from inoculate.nn.encoders import Parameters
+
+Loss = Callable[[Parameters], Tensor]
+
+
+def adapt_parameters(
+    loss: Loss, parameters: Parameters, *, steps: int, rate: float, first_order: bool = False
+) -> Parameters:
+    """Return parameters after gradient steps on a loss.
+
+    Gradients flow from the result back to ``parameters``; with ``first_order`` as if each step
+    had been a constant shift, which saves the second derivatives.
+
+    Args:
+        loss: of the support set, a scalar.
+        parameters: where to start; not changed.
+        steps: number of gradient steps.
+        rate: size of each.
+        first_order: detach the steps.
+    """
+    for _ in range(steps):
+        slopes = torch.func.grad(loss)(parameters)
+        if first_order:
+            slopes = {k: s.detach() for k, s in slopes.items()}
+        parameters = {k: p - rate * slopes[k] for k, p in parameters.items()}
+    return parameters
+
+
+def balanced_log_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted mean log loss in which both sides weigh half.
+
+    Args:
+        logits: (n,) of the positive class.
+        target: (n,) 0 or 1.
+        weight: (n,) 0 for padding.
+    """
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    total = logits.new_zeros(())
+    for side in (target, 1 - target):
+        w = side * weight
+        total = total + 0.5 * (losses * w).sum() / w.sum().clamp_min(1e-12)
+    return total

@@ -1,0 +1,89 @@
+"""What only MAML promises; the common contract is in test_contracts.py."""
+
+import numpy as np
+import pytest
+import torch
+
+from inoculate.checks import toy_tasks
+from inoculate.errors import TaskError
+from inoculate.features.space import problems
+from inoculate.learners.maml import Maml
+from inoculate.nn.encoders import init_mlp
+from inoculate.nn.outer_loop import pack
+
+
+def setting():
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    batch = pack(list(problems([task]))).to(torch.float64)
+    parameters = init_mlp((batch.support.shape[-1], 6, 6, 1), seed=1, dtype=torch.float64)
+    return batch, {k: v.requires_grad_() for k, v in parameters.items()}
+
+
+def meta_gradient(learner):
+    batch, parameters = setting()
+    loss = learner.meta_loss(parameters, batch)
+    return torch.autograd.grad(loss, list(parameters.values()))
+
+
+def finite_differences(learner, size=1e-5):
+    """A few entries of the meta-gradient of each array, by central differences."""
+    batch, parameters = setting()
+    found = []
+    with torch.no_grad():
+        for array in parameters.values():
+            flat = array.view(-1)
+            for i in range(0, len(flat), max(1, len(flat) // 5)):
+                ends = []
+                for sign in (1, -1):
+                    flat[i] += sign * size
+                    ends.append(learner.meta_loss(parameters, batch).item())
+                    flat[i] -= sign * size
+                found.append((ends[0] - ends[1]) / (2 * size))
+    return np.array(found)
+
+
+def same_entries(gradients):
+    return np.concatenate([g.flatten()[:: max(1, g.numel() // 5)].numpy() for g in gradients])
+
+
+def test_meta_gradient_equals_finite_differences():
+    learner = Maml(steps=3, inner_rate=0.5)
+    expected = finite_differences(learner)
+    np.testing.assert_allclose(same_entries(meta_gradient(learner)), expected, atol=1e-8)
+    assert np.abs(expected).max() > 1e-3
+
+
+def test_a_detached_inner_loop_does_not_equal_them():
+    """The test above must fail without second derivatives, or it proves nothing."""
+    expected = finite_differences(Maml(steps=3, inner_rate=0.5))
+    detached = same_entries(meta_gradient(Maml(steps=3, inner_rate=0.5, first_order=True)))
+    assert np.abs(detached - expected).max() > 0.05 * np.abs(expected).max()
+
+
+def test_problems_of_one_batch_do_not_touch_each_other():
+    batch, parameters = setting()
+    whole = Maml().meta_loss(parameters, batch)
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    alone = [Maml().meta_loss(parameters, pack([p]).to(torch.float64)) for p in problems([task])]
+    torch.testing.assert_close(whole, torch.stack(alone).mean())
+
+
+def test_the_inner_loop_is_what_makes_unseen_classes_separable():
+    learner = Maml().meta_fit(toy_tasks(100, seed=0))
+    still = Maml(steps=0).load_state(learner.state())
+
+    def accuracy(m):
+        found = []
+        for task in toy_tasks(10, seed=99):
+            best = m.adapt(task.support).score(task.query.x).best()
+            found.append((best == task.query.y)[task.query.y >= 0].mean())
+        return np.mean(found)
+
+    assert accuracy(learner) > 0.6
+    assert accuracy(still) == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_without_meta_training_it_refuses():
+    (task,) = toy_tasks(1, seed=0)
+    with pytest.raises(TaskError, match="needs meta-training"):
+        Maml().adapt(task.support)

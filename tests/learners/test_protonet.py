@@ -1,0 +1,62 @@
+"""What only prototypical networks promise; the common contract is in test_contracts.py."""
+
+import numpy as np
+import pytest
+import torch
+
+from inoculate.checks import toy_tasks
+from inoculate.errors import TaskError
+from inoculate.learners.protonet import ProtoNet, log_odds
+from inoculate.task import Encoded, Labelled, Support
+
+
+def draws(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_two_prototypes_give_the_softmax_over_negative_squared_distances():
+    query, support = draws(5, 3), draws(4, 3, seed=1)
+    target = torch.tensor([1.0, 1, 1, 0], dtype=torch.float64)
+    odds = log_odds(query, support, target, torch.ones_like(target))
+    prototypes = torch.stack([support[:3].mean(0), support[3]])
+    softmax = torch.softmax(-(torch.cdist(query, prototypes) ** 2), dim=1)
+    torch.testing.assert_close(torch.sigmoid(odds), softmax[:, 0])
+
+
+def test_background_records_are_averaged_and_padding_counts_nothing():
+    query, support = draws(5, 3), draws(6, 3, seed=1)
+    target = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64)
+    weight = torch.tensor([1.0, 1, 1, 1, 0, 0], dtype=torch.float64)
+    odds = log_odds(query, support, target, weight)
+    squares = torch.cdist(query, support) ** 2
+    expected = -squares[:, 0] - torch.exp(-squares[:, 1:4]).mean(1).log()
+    torch.testing.assert_close(odds, expected)
+
+
+def test_far_records_give_finite_odds():
+    far = torch.full((2, 3), 1e4)
+    support, target = torch.zeros(3, 3), torch.tensor([1.0, 0, 0])
+    assert torch.isfinite(log_odds(far, support, target, torch.ones(3))).all()
+
+
+def test_meta_training_makes_unseen_classes_easier():
+    def accuracy(learner):
+        found = []
+        for task in toy_tasks(20, seed=99, n_shot=1):
+            scores = learner.adapt(task.support).score(task.query.x)
+            found.append((scores.best() == task.query.y)[task.query.y >= 0].mean())
+        return np.mean(found)
+
+    few = ProtoNet(hidden=16, embedding=2).meta_fit(toy_tasks(1, seed=0))
+    many = ProtoNet(hidden=16, embedding=2).meta_fit(toy_tasks(150, seed=0, n_shot=1))
+    assert accuracy(many) > accuracy(few) + 0.02
+
+
+def test_without_meta_training_and_with_other_columns_it_refuses():
+    (task,) = toy_tasks(1, seed=0)
+    with pytest.raises(TaskError, match="needs meta-training"):
+        ProtoNet().adapt(task.support)
+    x = Encoded({"toy": np.zeros((3, 5), np.float32)})
+    other = Support(Labelled(x, np.zeros(3, np.int64)), x, ("a",))
+    with pytest.raises(TaskError, match="12 columns, the support has 5"):
+        ProtoNet().meta_fit(toy_tasks(2, seed=0)).adapt(other)
