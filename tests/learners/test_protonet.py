@@ -39,6 +39,10 @@ def test_far_records_give_finite_odds():
     assert torch.isfinite(log_odds(far, support, target, torch.ones(3))).all()
 
 
+def small():
+    return ProtoNet(hidden=16, embedding=2, batch_size=4, rate=0.01)
+
+
 def test_meta_training_makes_unseen_classes_easier():
     def accuracy(learner):
         found = []
@@ -47,8 +51,8 @@ def test_meta_training_makes_unseen_classes_easier():
             found.append((scores.best() == task.query.y)[task.query.y >= 0].mean())
         return np.mean(found)
 
-    few = ProtoNet(hidden=16, embedding=2).meta_fit(toy_tasks(1, seed=0))
-    many = ProtoNet(hidden=16, embedding=2).meta_fit(toy_tasks(150, seed=0, n_shot=1))
+    few = small().meta_fit(toy_tasks(1, seed=0))
+    many = small().meta_fit(toy_tasks(400, seed=0, n_shot=1))
     assert accuracy(many) > accuracy(few) + 0.02
 
 
