@@ -117,17 +117,21 @@ def test_rotation_finishes_the_old_file_and_opens_the_new(log):
 
 
 def test_a_writer_that_is_slow_to_notice_loses_nothing(log):
-    with follow(log, grace_s=0.3) as stream:
+    with follow(log, grace_s=0.5) as stream, log.open("a") as old:
         lines(stream, 2)
-        old = log.open("a")
         log.rename(log.with_suffix(".1"))
         log.write_text("new\n")
-        for i in range(5):
-            time.sleep(0.05)
-            old.write(f"old {i}\n")
-            old.flush()
-        old.close()
+
+        def write():
+            for i in range(5):
+                time.sleep(0.05)
+                old.write(f"old {i}\n")
+                old.flush()
+
+        writer = threading.Thread(target=write)
+        writer.start()
         assert lines(stream, 6) == [f"old {i}" for i in range(5)] + ["new"]
+        writer.join()
 
 
 def test_renamed_with_no_new_file_yet(log):
@@ -199,6 +203,17 @@ def test_a_saved_position_goes_on_where_it_was(log, tmp_path):
     with follow(log, position_file=saved) as stream:  # the last was not saved: once more
         assert lines(stream, 1) == ["c"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["eve.json", "position.json"]
+
+
+def test_a_saved_position_never_lies_inside_a_line(log, tmp_path):
+    saved = tmp_path / "position.json"
+    append(log, "ha")
+    with follow(log, position_file=saved) as stream:
+        lines(stream, 2)
+        stream.save()
+    append(log, "lf\n")
+    with follow(log, position_file=saved) as stream:
+        assert lines(stream, 1) == ["half"]
 
 
 def test_a_file_rotated_while_nobody_read_is_finished_first(log, tmp_path):
