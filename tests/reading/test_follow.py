@@ -296,6 +296,18 @@ def test_only_regular_files_are_followed(tmp_path):
             follow(path)
 
 
+def test_a_disk_that_fails_is_one_line(log, monkeypatch):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    with follow(log) as stream:
+        lines(stream, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", fail)
+            with pytest.raises(InputError, match="cannot be read: Input/output error"):
+                stream.read(10)
+
+
 def test_a_position_that_cannot_be_written_is_one_line(log, tmp_path):
     with follow(log, position_file=tmp_path / "none" / "p") as stream:
         lines(stream, 2)

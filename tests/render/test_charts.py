@@ -5,7 +5,15 @@ import re
 import pytest
 
 from inoculate.finding import ScoreHistogram
-from inoculate.render._charts import _nice_top, _step, bar, colour, distribution, timeline
+from inoculate.render._charts import (
+    _nice_top,
+    _round_ticks,
+    _step,
+    bar,
+    colour,
+    distribution,
+    timeline,
+)
 from tests.render.samples import START, finding
 
 
@@ -27,6 +35,19 @@ def test_an_axis_always_holds_its_tallest_bar(n):
 )
 def test_bins_are_round_times(least, step):
     assert _step(least) == step
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (-0.02, 1.02, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.0, 1e6, [0.0, 2e5, 4e5, 6e5, 8e5, 1e6]),
+        (3.0, 3.0, [3.0]),
+        (0.0, float("inf"), [0.0]),
+    ],
+)
+def test_ticks_are_round_numbers(low, high, ticks):
+    assert _round_ticks(low, high) == pytest.approx(ticks)
 
 
 def test_stacked_bars_are_as_high_as_their_counts():

@@ -157,7 +157,17 @@ def test_any_histogram_is_survived(histogram):
 
 
 def test_the_columns_that_spoke_are_ranked_by_weight():
-    reasons = (reason(column="small", weight=0.1), reason(column="large", weight=0.3))
-    page = Page(Html().end(report([finding(reasons=reasons)])))
-    assert page.text.index("large") < page.text.index("small")
-    assert "75 %" in page.text
+    reasons = (
+        reason(column="small", weight=0.1),
+        reason("not much", column="large", weight=0.1),
+        reason("very much", column="large", weight=0.2),
+        reason(column="against", weight=-1.0),
+        reason(column="nothing", weight=1e-9),
+    )
+    text = Page(Html(n_reasons=0).end(report([finding(reasons=reasons)]))).text
+    assert text.index("large") < text.index("small")
+    assert "75 %" in text
+    assert "very much" in text
+    assert not {
+        w for w in ("not much", "against", "nothing") if w in text.replace("loads nothing", "")
+    }

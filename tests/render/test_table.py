@@ -67,6 +67,12 @@ def test_skipped_records_notes_and_truth_end_the_table():
     assert "  adapt seconds: 0.2" in lines
 
 
+def test_of_a_long_origin_the_end_is_shown():
+    text = shown(report([finding(origin="/a/long/way/" * 9 + "traffic.pcap#12")]))
+    assert "long/way/traffic.pcap#12" in text
+    assert len(text.splitlines()) == len(shown(report([finding()])).splitlines())
+
+
 def test_many_sources_and_notes_are_bounded():
     made = report(sources=tuple((f"{i}.pcap", 1) for i in range(500)), notes=("x",) * 500)
     text = shown(made)

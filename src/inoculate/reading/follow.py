@@ -209,16 +209,22 @@ class FollowedFile(io.RawIOBase):
         """Read some of the file; return False where there is nothing to do but wait."""
         if self._file is None:
             return self._open(self.path)
-        if self._began_anew(self._file):
+        try:
+            return self._read_more(self._file)
+        except OSError as err:
+            raise InputError(f"{self.path}: cannot be read: {err.strerror}") from err
+
+    def _read_more(self, file: _Open) -> bool:
+        if self._began_anew(file):
             self._notes.append(f"{self.path}: was truncated; reading it from its start")
             self._partial, self._overlong = b"", False
-            self._file = _Open(self._file.fd, self._file.device, self._file.inode)
-        chunk = os.pread(self._file.fd, _CHUNK_BYTES, self._file.offset)
+            self._file = file = _Open(file.fd, file.device, file.inode)
+        chunk = os.pread(file.fd, _CHUNK_BYTES, file.offset)
         if chunk:
             self._silent_since = time.monotonic()
-            self._accept(chunk, self._file)
+            self._accept(chunk, file)
             return True
-        return self._rotate(self._file)
+        return self._rotate(file)
 
     def _began_anew(self, file: _Open) -> bool:
         if os.fstat(file.fd).st_size < file.offset:

@@ -12,7 +12,7 @@ from inoculate.render._text import clean, counted, moment, score, share, when
 N_COLORS = 6
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY_S = 86400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 14, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 22, 26
 
 
 def timeline(findings: Sequence[Finding], threats: Sequence[str], *, width: int = 1040) -> str:
@@ -67,8 +67,7 @@ def distribution(histogram: ScoreHistogram, threshold: float, *, width: int = 52
         heights = [math.log10(s) - bottom if s > 0 else 0.0 for s in values]
         parts.append(f'<path class="{css}" d="{_outline(frame, edges, heights)}"/>')
     parts.append(_threshold(frame, threshold))
-    ticks = [edges[0] + (edges[-1] - edges[0]) * k / 4 for k in range(5)]
-    parts += [frame.label_x(x, score(x)) for x in ticks]
+    parts += [frame.label_x(x, score(x)) for x in _round_ticks(edges[0], edges[-1])]
     above = sum(n for n, e in zip(histogram.scanned, edges, strict=False) if e >= threshold)
     about = f"scores; {counted(above, 'record')} in bins above the threshold {score(threshold)}"
     return frame.svg(about, parts)
@@ -161,6 +160,17 @@ def _nice_top(n: int) -> int:
     return next(m * unit for m in (12, 16, 20, 24, 32, 40, 60, 80, 100) if m * unit >= n)
 
 
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Return up to seven round numbers from low to high."""
+    span = high - low
+    if not 0 < span < math.inf:
+        return [low]
+    unit = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(m * unit for m in (1, 2, 5, 10, 20) if m * unit >= span / 6)
+    first = math.ceil(low / step)
+    return [k * step for k in range(first, math.floor(high / step) + 1)]
+
+
 def _ticks_x(frame: _Frame, start: float, span: float) -> str:
     step = _step(span / 9)
     first = math.ceil(start / step) * step
@@ -186,6 +196,6 @@ def _threshold(frame: _Frame, threshold: float) -> str:
     x, y = frame.x(threshold), frame.y(0)
     css, dx = ("limit-text end", -6) if x > frame.width / 2 else ("limit-text", 6)
     return (
-        f'<path class="limit" d="M{x:.1f} {_TOP - 6}V{y:.1f}"/>'
-        f'<text class="{css}" x="{x + dx:.1f}" y="{_TOP + 4}">threshold {score(threshold)}</text>'
+        f'<path class="limit" d="M{x:.1f} {_TOP - 16}V{y:.1f}"/>'
+        f'<text class="{css}" x="{x + dx:.1f}" y="{_TOP - 8}">threshold {score(threshold)}</text>'
     )

@@ -68,6 +68,17 @@ def _endpoint(host: Any, port: Any) -> str:
     return f"[{text}]:{clean(port, 12)}" if ":" in text else f"{text}:{clean(port, 12)}"
 
 
+def place(origin: str, limit: int) -> str:
+    """Return an origin; of a long one the end, which tells more than the folders before it.
+
+    Example:
+        >>> place("/var/log/zeek/current/conn.log:17", 20)
+        '…current/conn.log:17'
+    """
+    text = clean(origin, 4000)
+    return text if len(text) <= limit else "…" + text[1 - limit :]
+
+
 def moment(ts: float | None) -> datetime | None:
     """Return a time in UTC; None where there is none or no calendar holds it."""
     if ts is None or not 0 <= ts <= _LAST_SECOND:
@@ -149,8 +160,10 @@ def figure(name: str, value: float) -> str:
     """Return a figure held against the ground truth; rates in per cent.
 
     Example:
-        >>> figure("recall", 0.98), figure("seconds", 0.2134)
-        ('98 %', '0.2134')
+        >>> figure("recall", 0.98), figure("seconds", 0.2134), figure("flows", 12345.6)
+        ('98 %', '0.2134', '12,346')
     """
     is_rate = any(word in name for word in ("recall", "alarm", "precision", "rate", "share"))
-    return share(value) if is_rate and 0 <= value <= 1 else f"{value:,.4g}"
+    if is_rate and 0 <= value <= 1:
+        return share(value)
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"

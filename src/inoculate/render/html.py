@@ -9,13 +9,14 @@ from importlib import resources
 from typing import Any, ClassVar
 
 from inoculate import __version__
-from inoculate.finding import Finding, Renderer, Report
+from inoculate.finding import Finding, Reason, Renderer, Report
 from inoculate.render._charts import N_COLORS, bar, colour, distribution, timeline
 from inoculate.render._text import (
     clean,
     counted,
     figure,
     looked_for,
+    place,
     promise,
     score,
     share,
@@ -45,7 +46,7 @@ class Html(Renderer):
 
     suffix: ClassVar[str] = ".html"
 
-    def __init__(self, *, n_shown: int = 200, n_reasons: int = 5, n_columns: int = 10) -> None:
+    def __init__(self, *, n_shown: int = 200, n_reasons: int = 5, n_columns: int = 6) -> None:
         self.n_shown = n_shown
         self.n_reasons = n_reasons
         self.n_columns = n_columns
@@ -87,17 +88,19 @@ class Html(Renderer):
 
     def _columns(self, report: Report) -> str:
         weights: defaultdict[str, float] = defaultdict(float)
-        words: dict[str, str] = {}
-        for finding in report.findings:
-            for reason in finding.reasons:
-                weights[reason.column] += max(reason.weight, 0.0)
-                words.setdefault(reason.column, reason.text)
-        top = sorted(weights.items(), key=lambda item: -item[1])[: self.n_columns]
+        loudest: dict[str, Reason] = {}
+        for reason in (r for f in report.findings for r in f.reasons if r.weight > 0):
+            weights[reason.column] += reason.weight
+            known = loudest.setdefault(reason.column, reason)
+            if reason.weight > known.weight:
+                loudest[reason.column] = reason
         total = sum(weights.values())
-        if not top or total <= 0:
+        top = sorted(weights.items(), key=lambda item: -item[1])[: self.n_columns]
+        top = [(name, weight) for name, weight in top if weight >= 0.005 * total]
+        if not top:
             return ""
         rows = "".join(
-            f'<tr><td>{_e(name, 80)}<br><span class="soft">{_e(words[name])}</span></td>'
+            f'<tr><td>{_e(name, 80)}<br><span class="soft">{_e(loudest[name].text)}</span></td>'
             f"<td>{bar(weight / top[0][1], 'scan-bar')}</td>"
             f'<td class="soft">{100 * weight / total:.0f} %</td></tr>'
             for name, weight in top
@@ -128,7 +131,7 @@ class Html(Renderer):
     def _row(self, i: int, finding: Finding, ranked: list[str]) -> str:
         reasons = "".join(f"<li>{_e(r.text)}</li>" for r in finding.reasons[: self.n_reasons])
         key = _key(colour(finding.threat, ranked))
-        below = "  ".join(t for t in (when(finding.ts), clean(finding.origin, 120)) if t)
+        below = "  ".join(t for t in (when(finding.ts), place(finding.origin, 60)) if t)
         return (
             f'<tr><td class="number soft">{i}</td>'
             f'<td class="threat">{key}{_e(finding.threat, 40)}</td>'

@@ -18,6 +18,7 @@ from inoculate.render._text import (
     counted,
     figure,
     looked_for,
+    place,
     promise,
     score,
     skipped,
@@ -99,9 +100,9 @@ class Table(Renderer):
         return grid
 
     def _cell(self, finding: Finding, threat: Text, width: int) -> Iterable[RenderableType]:
-        name, place = who(finding.record), clean(finding.origin, 160)
-        yield _line(threat, width, Text(name or place, style="bold"), Text(score(finding.p_value)))
-        below = "  ".join(b for b in (when(finding.ts), place if name else "") if b)
+        name, origin = who(finding.record), place(finding.origin, 50)
+        yield _line(threat, width, Text(name or origin, style="bold"), Text(score(finding.p_value)))
+        below = "  ".join(b for b in (when(finding.ts), origin if name else "") if b)
         if below:
             yield Text(below, style="dim")
         reasons = Grid.grid(padding=(0, 1, 0, 0))
