@@ -216,3 +216,16 @@ def test_order_of_rows_in_a_batch_does_not_matter(seed):
     straight = HostContext().add(table(rows))[shuffled.tolist()]
     turned = HostContext().add(table([rows[i] for i in shuffled]))
     pl.testing.assert_frame_equal(turned, straight)
+
+
+def test_size_entropy_falls_back_to_ip_bytes_where_no_payload_is_known():
+    frame = pl.DataFrame(
+        {
+            "ts": [1.0, 2.0, 3.0],
+            "orig_h": ["a"] * 3,
+            "orig_bytes": [None, None, 10.0],
+            "orig_ip_bytes": [60.0, 1000.0, 60.0],
+        }
+    )
+    entropy = HostContext().add(frame)["host_size_entropy_100"].to_list()
+    assert entropy == pytest.approx([0.0, 1.0, np.log2(3)])

@@ -1,6 +1,6 @@
 """What flow formats made of text share: names, times, protocols and origins."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
@@ -11,6 +11,9 @@ RESERVED = frozenset({"origin", "ts", *IDENTITY, *(c.name for c in FLOW_COLUMNS)
 
 PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "58": "icmp6"}
 """IANA protocol numbers by name, for sources that give the number."""
+
+TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
+"""Bit of each flag in a set of TCP flags."""
 
 _TIMES = (
     "%Y-%m-%dT%H:%M:%S%.f%#z",
@@ -77,3 +80,38 @@ def origin(source: str, place: str) -> pl.Expr:
 def port(name: str) -> pl.Expr:
     """Return a port as an integer, null outside 0 to 65535."""
     return pl.col(name).cast(pl.Float64).cast(pl.UInt16, strict=False).alias(name)
+
+
+def udp_payload(ip_bytes: pl.Expr, pkts: pl.Expr, host: pl.Expr) -> pl.Expr:
+    """Return payload bytes of UDP flows from their IP bytes, for its headers have one size."""
+    headers = pl.when(host.str.contains(":", literal=True)).then(48).otherwise(28)
+    return pl.when(pl.col("proto") == "udp").then((ip_bytes - pkts * headers).clip(0))
+
+
+def flag_columns(ours: pl.Expr, theirs: pl.Expr, answered: pl.Expr) -> Iterator[pl.Expr]:
+    """Yield packets with each flag and how a flow ended, for sources that log sets of flags.
+
+    SYN, FIN and RST packets are counted once a side that sent one. How many packets had PSH,
+    ACK or URG is unknown, unless there was none.
+
+    Args:
+        ours: set of flags of the originator (or of both sides in one), null where unknown.
+        theirs: set of flags of the responder, null where unknown.
+        answered: whether the responder sent a packet, null where unknown.
+    """
+    tcp = pl.col("proto") == "tcp"
+    sent = {k: ((ours & bit) > 0, (theirs & bit) > 0) for k, bit in TCP_FLAGS.items()}
+    for name, (a, b) in sent.items():
+        n = a.cast(pl.Float64) + b.cast(pl.Float64).fill_null(0)
+        of_tcp = n if name in ("fin", "syn", "rst") else pl.when(n == 0).then(0.0)
+        yield pl.when(tcp).then(of_tcp).when(~tcp).then(0.0).alias(name)
+    refused = sent["rst"][1] & ~sent["syn"][1]
+    shaken = sent["syn"][1] & sent["ack"][0]
+    endings = {
+        "failed": (~answered | refused, ~answered),
+        "established": (answered & shaken, answered),
+        "reset": (sent["rst"][0] | sent["rst"][1].fill_null(False), pl.lit(False)),
+        "closed": (sent["fin"][0] & sent["fin"][1], pl.lit(False)),
+    }
+    for name, (of_tcp, other) in endings.items():
+        yield pl.when(tcp).then(of_tcp).when(~tcp).then(other).cast(pl.Float64).alias(name)

@@ -13,8 +13,9 @@ What is bounded: a 60 s window holds at most the last ``MAX_WINDOW`` flows of it
 batches a host keeps the flows that a later window can reach, and all hosts together at most
 ``max_rows``; beyond that the oldest are forgotten.
 
-A size class is ``floor(log2(1 + orig_bytes + resp_bytes))``, at most 31 (2 GiB and more): a
-beacon whose size varies by a few bytes still has entropy 0. An unknown size, state, responder or
+A size class is ``floor(log2(1 + orig_bytes + resp_bytes))``, at most 31 (2 GiB and more), of the
+IP bytes where both payloads are unknown: a beacon whose size varies by a few bytes still has
+entropy 0. An unknown size, state, responder or
 port is left out of its column; a window without any known one gives null.
 """
 
@@ -102,8 +103,9 @@ class HostContext:
 
         Args:
             flows: ``ts`` (s), ``orig_h``, ``resp_h``, ``resp_p``, ``failed`` (0 or 1),
-                ``orig_bytes``, ``resp_bytes``; absent or null means unknown. Without a time
-                or an originator a flow has no context (null) and is in nobody's window.
+                ``orig_bytes``, ``resp_bytes`` (or the IP bytes); absent or null means unknown.
+                Without a time or an originator a flow has no context (null) and is in nobody's
+                window.
         """
         out = np.full((len(CONTEXT_COLUMNS), flows.height), np.nan)
         if {"ts", "orig_h"} <= set(flows.columns):
@@ -166,20 +168,23 @@ def _read_rows(flows: pl.DataFrame) -> _Rows:
         known = s.is_not_null().to_numpy()
         return np.where(known, s.cast(pl.String).hash().to_numpy() | np.uint64(1), 0)
 
+    def either(*names: str) -> pl.Series:
+        a, b = (column(k).cast(pl.Float64).fill_nan(None) for k in names)
+        return (a.fill_null(0) + b.fill_null(0)).set(a.is_null() & b.is_null(), None)
+
     port = column("resp_p").cast(pl.Float64).fill_null(-1).to_numpy()
     port_known = (port >= 0) & (port < 1 << 16)
     failed = column("failed").cast(pl.Float64).fill_null(-1).fill_nan(-1).to_numpy()
-    sizes = [column(k).cast(pl.Float64).fill_nan(None) for k in ("orig_bytes", "resp_bytes")]
-    size_known = (sizes[0].is_not_null() | sizes[1].is_not_null()).to_numpy()
-    size = np.clip(sizes[0].fill_null(0).to_numpy() + sizes[1].fill_null(0).to_numpy(), 0, 2.0**40)
-    class_ = np.minimum(np.frexp(1 + size)[1] - 1, _TOP_CLASS)
+    size = either("orig_bytes", "resp_bytes").fill_null(either("orig_ip_bytes", "resp_ip_bytes"))
+    class_ = np.frexp(1 + np.clip(size.fill_null(0).to_numpy(), 0, 2.0**40))[1] - 1
+    class_ = np.where(size.is_not_null().to_numpy(), np.minimum(class_, _TOP_CLASS), -1)
     return _Rows(
         host=hashes("orig_h"),
         t=column("ts").cast(pl.Float64).to_numpy().astype(np.float64),
         resp=hashes("resp_h"),
         port=np.where(port_known, port + 1, 0).astype(np.uint32),
         failed=np.sign(failed).astype(np.int8),
-        size=np.where(size_known, class_, -1).astype(np.int8),
+        size=class_.astype(np.int8),
     )
 
 

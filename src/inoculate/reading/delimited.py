@@ -188,16 +188,18 @@ def to_numbers(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, dict[
     """Cast text columns to numbers; return the rows that allow it and what is wrong elsewhere.
 
     Args:
-        frame: ``LINE`` and the number columns as String.
+        frame: ``LINE`` and the number columns, of any type that can be a number.
         layout: names the number columns and their least value.
     """
     bad: dict[int, str] = {}
     casts = []
     for name in (n for n in layout.wanted if n in layout.numbers):
-        text = pl.col(name).str.strip_chars(" \t")
-        text = pl.when(text != "").then(text)
-        number = text.cast(pl.Float64, strict=False)
-        is_bad = (number.is_null() & text.is_not_null()) | number.is_infinite()
+        cell = pl.col(name)
+        if frame.schema[name] == pl.String:
+            stripped = cell.str.strip_chars(" \t")
+            cell = pl.when(stripped != "").then(stripped)
+        number = cell.cast(pl.Float64, strict=False)
+        is_bad = (number.is_null() & cell.is_not_null()) | number.is_infinite()
         if layout.minimum is not None:
             is_bad |= number < layout.minimum
         for line, value in frame.filter(is_bad).select(LINE, name).iter_rows():
@@ -206,8 +208,9 @@ def to_numbers(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, dict[
     return frame.filter(~pl.col(LINE).is_in(list(bad))).with_columns(casts), bad
 
 
-def _shown(value: str) -> str:
-    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _expected(layout: Layout) -> str:

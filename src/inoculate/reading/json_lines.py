@@ -6,7 +6,7 @@ finds something wrong.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,12 +24,18 @@ class _NotAllowedError(ValueError):
 
 
 def parse_json_lines(
-    block: Block, schema: Schema, source: str
+    block: Block, schema: Schema, source: str, *, numbers: Sequence[int] | None = None
 ) -> tuple[pl.DataFrame, list[RecordError]]:
     """Return the good records of a block and an error for each bad one.
 
     A bad record is a line that is no JSON object, or has anything but a finite number or null
     under a key that ``schema`` calls ``pl.Float64``, or no object under a nested one.
+
+    Args:
+        block: the lines.
+        schema: the keys to take.
+        source: begins the origin of an error.
+        numbers: number of each line where they do not follow one another; then no line is blank.
 
     The frame has the keys of ``schema`` and ``LINE`` (Int64); a key that is absent is null.
     """
@@ -42,9 +48,10 @@ def parse_json_lines(
         else:
             n, first = block.n_lines, block.first_line
             if frame.height == n:
-                lines = pl.int_range(first, first + n, dtype=pl.Int64)
-                return frame.with_columns(lines.alias(LINE)), []
-    return _parse_by_line(block, schema, types, source)
+                lines = pl.Series(LINE, numbers or range(first, first + n), pl.Int64)
+                return frame.with_columns(lines), []
+    known = zip(numbers, block.lines(), strict=True) if numbers else numbered(block)
+    return _parse_by_line(known, schema, types, source)
 
 
 def _dtype(kind: Any) -> Any:
@@ -54,12 +61,15 @@ def _dtype(kind: Any) -> Any:
 
 
 def _parse_by_line(
-    block: Block, schema: Schema, types: Mapping[str, Any], source: str
+    numbered_lines: Iterable[tuple[int, bytes]],
+    schema: Schema,
+    types: Mapping[str, Any],
+    source: str,
 ) -> tuple[pl.DataFrame, list[RecordError]]:
     good: list[bytes] = []
     lines: list[int] = []
     bad: list[RecordError] = []
-    for number, line in numbered(block):
+    for number, line in numbered_lines:
         try:
             record = load_object(line)
             good.append(json.dumps(_pruned(record, schema, "")).encode())

@@ -144,9 +144,14 @@ class _Cutter:
 
 
 def numbered(block: Block, comment: bytes = b"") -> Iterator[tuple[int, bytes]]:
-    """Yield the number and the bytes of each line that is neither blank nor a comment."""
+    """Yield the number and the bytes of each line that is neither blank nor a comment.
+
+    Args:
+        block: any lines.
+        comment: what begins a comment; with a newline at its end, the whole of one; b"" none.
+    """
     for number, line in enumerate(block.lines(), start=block.first_line):
-        if line.strip(b" ") and not (comment and line.startswith(comment)):
+        if line.strip(b" ") and not (comment and (line + b"\n").startswith(comment)):
             yield number, line
 
 
