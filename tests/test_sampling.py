@@ -8,6 +8,8 @@ from inoculate.sampling import (
     ClassSplit,
     Pool,
     Shape,
+    distinct,
+    hide_columns,
     make_tasks,
     make_threat,
     sample_task,
@@ -111,3 +113,24 @@ def test_splits_are_disjoint_and_cover_all():
         ClassSplit(("a",), ("a",), ())
     with pytest.raises(TaskError, match="nothing to train"):
         split_classes(names, seed=0, validation=0.5, test=0.5)
+
+
+def test_hidden_columns_are_unknown_in_all_parts_of_a_task():
+    rng = np.random.default_rng(0)
+    x = Encoded({"v": rng.normal(size=(300, 40)).astype(np.float32)})
+    whole = Pool(x, {"a": np.arange(100)}, np.arange(100, 300), "toy")
+    task = sample_task(whole, ["a"], Shape(n_background=50, n_benign=50), rng)
+    for _ in range(5):
+        found = hide_columns(task, rng)
+        parts = [found.support.examples.x["v"], found.support.background["v"], found.query.x["v"]]
+        unknown = [np.isnan(p) for p in parts]
+        assert all((u == u[0]).all() for u in unknown)
+        assert (unknown[0][0] == unknown[1][0]).all()
+        assert (unknown[0][0] == unknown[2][0]).all()
+        assert unknown[0][0].mean() <= 0.9
+    assert not np.isnan(task.query.x["v"]).any()
+
+
+def test_exact_repeats_are_found_unknown_values_included():
+    x = np.array([[1, np.nan], [1, 2], [1, np.nan], [0, 2], [1, 2]], np.float32)
+    assert distinct(Encoded({"v": x})).tolist() == [0, 1, 3]

@@ -82,6 +82,13 @@ class Pool:
             raise TaskError(f"rows must be within 0..{self.x.n_records - 1}, some of them benign")
 
 
+def distinct(x: Encoded) -> IntArray:
+    """Return the rows that are no exact repeat of an earlier one, increasing."""
+    rows = np.ascontiguousarray(np.nan_to_num(x.stacked(), nan=-1e30))
+    whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    return np.sort(np.unique(whole, return_index=True)[1]).astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How large a task is.
@@ -234,3 +241,20 @@ def _changed(view: FloatArray, rows: IntArray, rng: np.random.Generator) -> Floa
 
 def _with_shots(shape: Shape, n_shot: int) -> Shape:
     return Shape(n_shot, shape.n_background, shape.n_query, shape.n_benign, shape.contamination)
+
+
+def hide_columns(task: Task, rng: np.random.Generator, *, most: float = 0.6) -> Task:
+    """Return the task with a random share of columns unknown throughout, up to ``most``.
+
+    So a prior learns to do with what a source can know.
+    """
+    share = rng.random() * most
+    hidden = {name: rng.random(x.shape[1]) < share for name, x in task.query.x.items()}
+
+    def lose(x: Encoded) -> Encoded:
+        nan = np.float32(np.nan)
+        return Encoded({k: np.where(hidden[k], nan, v) for k, v in x.items()})
+
+    s = task.support
+    support = Support(Labelled(lose(s.examples.x), s.examples.y), lose(s.background), s.classes)
+    return Task(support, Labelled(lose(task.query.x), task.query.y), task.domain)
