@@ -1,0 +1,1 @@
+"""Formats whose columns are the user's own: one file a format."""
