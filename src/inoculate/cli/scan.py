@@ -7,7 +7,6 @@ import typer
 
 from inoculate.cli import terminal
 from inoculate.finding import Finding, Report
-from inoculate.registry import RENDERERS
 
 
 def scan_command(
@@ -27,7 +26,7 @@ def scan_command(
 
     Exit code 0: no findings; 1: findings; 2: something could not be read.
     """
-    renderer = RENDERERS.load(format)()
+    renderer = terminal.renderer(format, output)
     from inoculate.workflows.scan import ScanRequest, scan
 
     request = ScanRequest(
@@ -44,6 +43,7 @@ def scan_command(
         def write(findings: Sequence[Finding]) -> None:
             if findings:
                 out.write(renderer.rows(findings))
+                out.flush()
 
         outcome = scan(
             request,

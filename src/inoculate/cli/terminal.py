@@ -1,5 +1,6 @@
 """What commands share at the terminal: errors, progress, the place results go to."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import TextIO
 import typer
 
 from inoculate.errors import InoculateError, InputError, PrivilegeError
+from inoculate.finding import Renderer
+from inoculate.registry import RENDERERS
 
 SourcesArgument = typer.Argument(
     ..., metavar="SOURCE...", help="Files to read, or - for standard input."
@@ -31,6 +34,18 @@ def warn(err: InoculateError | str) -> None:
     line = "".join(c if c.isprintable() else " " for c in " ".join(str(err).split()))
     prefix = "error: " if isinstance(err, InoculateError) else ""
     typer.echo(f"inoculate: {prefix}{line}", err=True)
+
+
+def renderer(name: str, output: Path | None) -> Renderer:
+    """Return the renderer of a format; no colours where the output is a file.
+
+    Raises:
+        NotFoundError: no such format.
+    """
+    made = RENDERERS.load(name)
+    if output is not None and "color" in inspect.signature(made).parameters:
+        return made(color=False)  # type: ignore[call-arg]
+    return made()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import typer
 from inoculate.cli import terminal
 from inoculate.errors import InputError
 from inoculate.finding import Finding
-from inoculate.registry import RENDERERS
 
 
 def watch_command(
@@ -38,7 +37,7 @@ def watch_command(
 
     Ends on Ctrl-C or SIGTERM with what was found so far.
     """
-    renderer = RENDERERS.load(format)()
+    renderer = terminal.renderer(format, output)
     if not renderer.streams:
         raise InputError(f"--format {format} cannot be written as findings come; take jsonl")
     from inoculate.workflows.watch import WatchRequest, watch

@@ -31,6 +31,7 @@ STDIN = "-"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 64 * 1024
+_PATIENCE_S = 0.5
 _OTHER_COMPRESSION = {
     b"\x28\xb5\x2f\xfd": ("zstd", "zstd -d"),
     b"\xfd7zXZ\x00": ("xz", "xz -d"),
@@ -228,6 +229,9 @@ class _Raw(_Stream):
         if self._ended:
             return b""
         try:
+            # Polars makes Ctrl-C restart a blocked read; a select is never restarted
+            while not self.regular and not select.select([self._fd], [], [], _PATIENCE_S)[0]:
+                pass
             data = os.read(self._fd, size) if self._fd >= 0 else self._file.read(size)
         except OSError as err:
             raise InputError(f"{self.name}: cannot be read: {_reason(err)}") from err

@@ -24,7 +24,7 @@ from inoculate.workflows.scan import Sink, check_request, detector_scanner, repo
 from inoculate.workflows.scanner import Scanner
 
 _MOST_KEPT = 1_000
-_HEAD_BYTES = 64 * 1024
+_PCAP_HEADER_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +133,24 @@ class _State:
         """Follow one log file."""
         place = _position_file(request.positions, name)
         with closing(FollowedFile(Path(name), position_file=place, stop=self.stop)) as followed:
-            stream = _Committing(followed)
-            self._scan(Source(name, None, stream.head(), cast(BinaryIO, stream)))
-            followed.save()
+            head = followed.peek()
+            if head:
+                stream = _Committing(followed, self.status)
+                self._scan(Source(name, None, head, cast(BinaryIO, stream)))
+                followed.save()
+            if followed.n_dropped_lines:
+                self.intake.skipped["line longer than 1 MiB"] += followed.n_dropped_lines
 
     def interface(self, name: str, request: WatchRequest) -> None:
         """Read one interface."""
         with closing(open_interface(name, stop=self.stop, drop_to=request.drop_to)) as packets:
-            head = packets.read1(24)
-            stream = _Replayed(head, packets)
-            self._scan(Source(name, None, head, cast(BinaryIO, stream)))
-            self.lost[name] = packets.drops()
+            head = packets.read(_PCAP_HEADER_BYTES)
+            try:
+                if head:
+                    stream = cast(BinaryIO, _Replayed(head, packets))
+                    self._scan(Source(name, None, head, stream))
+            finally:
+                self.lost[name] = packets.drops()
 
     def _scan(self, source: Source) -> None:
         domain = self.intake.domain(source)
@@ -190,24 +197,19 @@ class _Committing:
     has handed over their findings: so each read saves the position of the one before.
     """
 
-    def __init__(self, followed: FollowedFile) -> None:
-        self._followed = followed
-        self._head = followed.read1()
+    def __init__(self, followed: FollowedFile, status: Callable[[str], None]) -> None:
+        self._followed, self._status = followed, status
         self._dealt_with = False
-
-    def head(self) -> bytes:
-        """Return the first lines, which are still to come from ``read``."""
-        return self._head[:_HEAD_BYTES]
 
     def read(self, size: int = -1, /) -> bytes:
         """Save how far everything before this call reached, then return whole new lines."""
-        if self._head:
-            piece, self._head = self._head, b""
-            self._dealt_with = True
-            return piece
         if self._dealt_with:
             self._followed.save()
-        return self._followed.read1(size)
+        self._dealt_with = True
+        lines = self._followed.read(size)
+        for note in self._followed.take_notes():
+            self._status(note)
+        return lines
 
     read1 = read
 
