@@ -3,8 +3,8 @@
     python benchmarks/against_suricata.py [--data DIR] [--json | --show]
 
 Suricata (tried with 7.0.10) reads each capture offline with its timeouts set to ours (120 s idle,
-5 s once closed). It counts a packet's bytes from the link layer on, as captured; so do we here. A flow is matched
-when endpoints, protocol, packets and bytes of both directions are the same.
+5 s once closed). It counts a packet's bytes from the link layer on, as captured; so do we here.
+A flow is matched when endpoints, protocol, packets and bytes of both directions are the same.
 """
 
 import argparse
