@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from inoculate.cli import terminal
+
+Context = Literal["auto", "yes", "no"]
 
 if TYPE_CHECKING:
     from inoculate.workflows.adapt import AdaptReport
@@ -24,6 +26,9 @@ def adapt_command(
     seed: int = terminal.SeedOption,
     learner: str | None = typer.Option(None, "--learner", help="See: inoculate list."),
     prior: str | None = typer.Option(None, "--prior", help="A shipped prior's name, or a path."),
+    context: Context = typer.Option(
+        "auto", "--context", help="Whether what an example's host did just before counts too."
+    ),
     false_alarms: float = typer.Option(
         0.01, "--false-alarms", help="Rate that the promises below are made for."
     ),
@@ -45,6 +50,7 @@ def adapt_command(
             seed=seed,
             learner=learner or DEFAULT_LEARNER,
             prior=prior,
+            context=context,
             false_alarms=false_alarms,
             format=input_format,
             skip_bad_records=skip_bad_records,

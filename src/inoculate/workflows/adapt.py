@@ -3,15 +3,13 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from inoculate import __version__
-from inoculate.calibration import Calibration, calibrate
 from inoculate.domain import Batch, View
 from inoculate.errors import InputError
 from inoculate.learner import Learner
@@ -26,17 +24,10 @@ from inoculate.store.manifest import (
     describe_views,
 )
 from inoculate.task import Support
-from inoculate.workflows.columns import (
-    ENOUGH,
-    Keep,
-    blank,
-    both_sides_know,
-    narrow,
-    without_context,
-)
 from inoculate.workflows.examples import Examples, read_examples
+from inoculate.workflows.fitting import Context, Fitted, fit
 from inoculate.workflows.intake import Intake, Sample, sample_records
-from inoculate.workflows.promises import Grounds, Promises, make_promises
+from inoculate.workflows.promises import Promises, make_promises
 
 DEFAULT_LEARNER = "extra_trees"
 MOST_BACKGROUND = 20_000
@@ -58,6 +49,9 @@ class AdaptRequest:
         learner: name of the learner.
         prior: name or path of a prior, for learners that need one.
         false_alarms: rate that the promises are made for, in (0, 1).
+        context: whether columns that tell of other records count; ``auto`` takes them where
+            ``label`` names the examples in a source that holds more, and otherwise only if
+            the examples' own columns do not suffice.
         format: name of a domain; None tells it from the bytes.
         skip_bad_records: count bad records and go on.
     """
@@ -72,6 +66,7 @@ class AdaptRequest:
     learner: str = DEFAULT_LEARNER
     prior: str | None = None
     false_alarms: float = 0.01
+    context: Context = "auto"
     format: str | None = None
     skip_bad_records: bool = False
 
@@ -128,23 +123,37 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         examples.classes,
     )
     adapting = time.perf_counter()
-    made = _best(request, opened, support, examples, background)
+    fitted = fit(
+        opened.learner,
+        opened.views,
+        support,
+        rate=request.false_alarms,
+        seed=request.seed,
+        # a labelled source holds more than examples, so it knows what else their hosts did
+        context="yes" if request.label and request.context == "auto" else request.context,
+    )
+    promises = make_promises(
+        fitted,
+        examples,
+        rate=request.false_alarms,
+        records_a_day=background.n_seen / background.days if background.days else None,
+        out=request.out,
+    )
     seconds_adapt = time.perf_counter() - adapting
     report = AdaptReport(
-        manifest=_manifest(request, background, examples, made),
-        promises=made.promises,
+        manifest=_manifest(request, background, examples, opened, fitted, promises),
+        promises=promises,
         shots=examples.shots(),
         n_background=(background.frame.height, background.n_seen),
-        notes=(*made.notes, *examples.notes, *intake.notes),
+        notes=(*fitted.notes, *examples.notes, *intake.notes),
         skipped=dict(intake.skipped),
         seconds_read=adapting - start,
         seconds_adapt=seconds_adapt,
     )
     # every alarm score was float32 before calibration: nothing is lost
-    scores = made.calibration.scores.astype(np.float32)
-    save_detector(
-        request.out, report.manifest, made.support, scores, state=made.opened.learner.state()
-    )
+    scores = fitted.calibration.scores.astype(np.float32)
+    state = opened.learner.state()
+    save_detector(request.out, report.manifest, fitted.support, scores, state=state)
     return report
 
 
@@ -157,95 +166,6 @@ class _Opened:
     views: tuple[View, ...]
     prior: PriorEntry | None = None
     measured: tuple[MeasuredEntry, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Made:
-    """One way to adapt, with what it promises."""
-
-    opened: _Opened
-    support: Support
-    calibration: Calibration
-    promises: Promises
-    notes: tuple[str, ...]
-
-
-def _best(
-    request: AdaptRequest,
-    opened: _Opened,
-    support: Support,
-    examples: Examples,
-    background: Sample,
-) -> _Made:
-    """Adapt on what the records say themselves; on their context too where that is known.
-
-    Where the sources hold nothing but examples, context columns are taken only if too few
-    left-out examples are found without them and more are found with them.
-    """
-    known = both_sides_know(opened.views, support)
-    own = without_context(opened.views)
-    inner = {name: known[name] & own[name] for name in known}
-    lacking = [
-        c.name
-        for view in opened.views
-        for c, k in zip(view.columns, known[view.name], strict=True)
-        if not k
-    ]
-    n_columns = sum(len(view.columns) for view in opened.views)
-    notes: tuple[str, ...] = ()
-    if len(lacking) > n_columns / 4:
-        notes = (f"{len(lacking)} of {n_columns} columns are unknown on one side and left out",)
-    make = partial(_make, request, opened, support, examples, background)
-    if request.label is not None or all((known[n] == inner[n]).all() for n in known):
-        return make(known, notes)
-    alone = make(inner, notes)
-    if alone.promises.left_out and alone.promises.found >= ENOUGH * alone.promises.left_out:
-        return alone
-    if not alone.promises.left_out:
-        return alone
-    full = make(
-        known,
-        (
-            *notes,
-            "the examples' own columns do not suffice, so what their hosts did just before "
-            "counts too; that suits sources that hold all their hosts did, and it lets other flows "
-            "of such a host alarm as well",
-        ),
-    )
-    return full if full.promises.found > alone.promises.found else alone
-
-
-def _make(
-    request: AdaptRequest,
-    opened: _Opened,
-    support: Support,
-    examples: Examples,
-    background: Sample,
-    keep: Keep,
-    notes: tuple[str, ...],
-) -> _Made:
-    if opened.learner.meta_trained:
-        support = blank(support, keep)
-    else:
-        views, support = narrow(opened.views, support, keep)
-        opened = replace(opened, views=views)
-    _, calibration, reference = calibrate(opened.learner, support, seed=request.seed)
-    used = replace(support, background=support.background.take(reference))
-    promises = make_promises(
-        Grounds(
-            learner=opened.learner,
-            support=used,
-            calibration=calibration,
-            rate=request.false_alarms,
-            origins=examples.origins,
-            records_a_day=background.n_seen / background.days if background.days else None,
-            seed=request.seed,
-            out=request.out,
-            views=opened.views,
-            examples=examples,
-        )
-    )
-    return _Made(opened, used, calibration, promises, notes)
 
 
 def _check(request: AdaptRequest) -> None:
@@ -299,9 +219,11 @@ def _manifest(
     request: AdaptRequest,
     background: Sample,
     examples: Examples,
-    made: _Made,
+    opened: _Opened,
+    fitted: Fitted,
+    promises: Promises,
 ) -> Manifest:
-    n_examples, opened, promises = len(examples.labels), made.opened, made.promises
+    n_examples = len(examples.labels)
     return Manifest(
         artifact="detector",
         name=request.out.name.removesuffix(".detector") or "detector",
@@ -309,7 +231,7 @@ def _manifest(
         kind=background.domain.kind,
         unit=background.domain.unit,
         domain=_module_name(examples.domains[0]),
-        views=describe_views(opened.views),
+        views=describe_views(fitted.views),
         learner=LearnerEntry(
             name=opened.name,
             hyperparameters=opened.learner.hyperparameters(),
@@ -322,7 +244,7 @@ def _manifest(
         ),
         measured=opened.measured,
         promises=promises.stored(),
-        notes=(*made.notes, *examples.notes, *promises.contradictions, *promises.lookalikes),
+        notes=(*fitted.notes, *examples.notes, *promises.contradictions, *promises.lookalikes),
         prior=opened.prior,
     )
 

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from inoculate.calibration import Calibration, Float64
-from inoculate.domain import View
+from inoculate.calibration import Calibration
 from inoculate.errors import InoculateError
-from inoculate.learner import Learner
 from inoculate.store.detector import load_detector
-from inoculate.task import Encoded, Labelled, Support
+from inoculate.task import Encoded, Support
 from inoculate.workflows.examples import Examples
+from inoculate.workflows.fitting import Fitted
 
-_MOST_LEFT_OUT = 20
 _MOST_LINES = 5
 _LOOKS_LIKE_BACKGROUND = 0.1
 
@@ -54,70 +52,34 @@ class Promises:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
-    """What promises are made from.
+def make_promises(
+    fitted: Fitted,
+    examples: Examples,
+    *,
+    rate: float,
+    records_a_day: float | None,
+    out: Path,
+) -> Promises:
+    """Say what a fitted detector promises, and compare its examples with all there is.
 
-    Attributes:
-        learner: what was adapted.
-        support: what it was adapted on (examples, and background kept for reference).
-        calibration: scores of the background.
+    Args:
+        fitted: the detector with its left-out examples.
+        examples: their records and origins.
         rate: false-alarm rate asked for.
-        origins: where each example came from.
         records_a_day: background records a day; None without times.
-        seed: of the adaptation.
         out: the detector's place; others beside it are known detectors.
-        views: the columns.
-        examples: the examples' records, for known detectors that look at other columns.
     """
-
-    learner: Learner
-    support: Support
-    calibration: Calibration
-    rate: float
-    origins: tuple[str, ...]
-    records_a_day: float | None
-    seed: int
-    out: Path
-    views: tuple[View, ...]
-    examples: Examples
-
-
-def make_promises(grounds: Grounds) -> Promises:
-    """Leave examples out one at a time, and compare them with background and each other."""
-    rate, note = grounds.calibration.promise(grounds.rate)
-    rows, p_values = _left_out(grounds)
-    a_day = None if grounds.records_a_day is None else rate * grounds.records_a_day
+    kept, note = fitted.calibration.promise(rate)
     return Promises(
-        rate=rate,
+        rate=kept,
         note=note,
-        left_out=len(rows),
-        found=int((p_values <= rate).sum()),
-        findings_a_day=a_day,
-        contradictions=_contradictions(grounds.support, grounds.origins),
-        lookalikes=_lookalikes(grounds, rows, p_values),
-        nearest=_nearest(grounds, rate),
+        left_out=len(fitted.left_out),
+        found=fitted.found(rate),
+        findings_a_day=None if records_a_day is None else kept * records_a_day,
+        contradictions=_contradictions(fitted.support, examples.origins),
+        lookalikes=_lookalikes(fitted, examples.origins),
+        nearest=_nearest(examples, out, kept),
     )
-
-
-def _left_out(grounds: Grounds) -> tuple[list[int], Float64]:
-    """Return which examples were left out, and the p-value of each without itself."""
-    y = grounds.support.examples.y
-    alone = np.bincount(y, minlength=grounds.support.n_way) < 2
-    rows = [i for i in range(len(y)) if not alone[y[i]]]
-    if len(rows) > _MOST_LEFT_OUT:
-        rows = [rows[int(i)] for i in np.linspace(0, len(rows) - 1, _MOST_LEFT_OUT)]
-    scores = np.empty(len(rows), np.float32)
-    for k, row in enumerate(rows):
-        rest = np.arange(len(y)) != row
-        support = Support(
-            Labelled(grounds.support.examples.x.take(rest), y[rest]),
-            grounds.support.background,
-            grounds.support.classes,
-        )
-        detector = grounds.learner.adapt(support, seed=grounds.seed)
-        scores[k] = detector.score(grounds.support.examples.x.take(np.array([row]))).alarm()[0]
-    return rows, grounds.calibration.p_values(scores)
 
 
 def _rows_of(x: Encoded) -> list[bytes]:
@@ -137,16 +99,16 @@ def _contradictions(support: Support, origins: Sequence[str]) -> tuple[str, ...]
     return _shortened(lines)
 
 
-def _lookalikes(grounds: Grounds, rows: Sequence[int], p_values: Float64) -> tuple[str, ...]:
-    usual = set(_rows_of(grounds.support.background))
+def _lookalikes(fitted: Fitted, origins: Sequence[str]) -> tuple[str, ...]:
+    usual = set(_rows_of(fitted.support.background))
     lines = [
-        f"{grounds.origins[i]} is the same as a background record in every column"
-        for i, row in enumerate(_rows_of(grounds.support.examples.x))
+        f"{origins[i]} is the same as a background record in every column"
+        for i, row in enumerate(_rows_of(fitted.support.examples.x))
         if row in usual
     ]
     lines += [
-        f"{grounds.origins[i]}: without it, {100 * p:.0f} % of background looks as suspicious"
-        for i, p in zip(rows, p_values, strict=True)
+        f"{origins[i]}: without it, {100 * p:.0f} % of background looks as suspicious"
+        for i, p in zip(fitted.left_out, fitted.p_values, strict=True)
         if p > _LOOKS_LIKE_BACKGROUND
     ]
     return _shortened(lines)
@@ -157,15 +119,15 @@ def _shortened(lines: list[str]) -> tuple[str, ...]:
     return tuple(lines[:_MOST_LINES]) + ((f"and {more} more",) if more > 0 else ())
 
 
-def _nearest(grounds: Grounds, rate: float) -> tuple[str, float] | None:
+def _nearest(examples: Examples, out: Path, rate: float) -> tuple[str, float] | None:
     """Return the detector beside the new one that finds most of its examples."""
     best: tuple[str, float] | None = None
-    for path in sorted(grounds.out.absolute().parent.glob("*.detector")):
-        if path.name == grounds.out.name:
+    for path in sorted(out.absolute().parent.glob("*.detector")):
+        if path.name == out.name:
             continue
         try:
             known = load_detector(path)
-            x = grounds.examples.encode(known.views).x
+            x = examples.encode(known.views).x
         except (InoculateError, OSError):
             continue  # a neighbour that cannot be read, or of another kind, is no reason to stop
         alarm = known.detector.score(x).alarm().astype(np.float64)
