@@ -25,7 +25,7 @@ def column_types(source: Source) -> dict[str, pl.DataType]:
     if source.path is None:
         raise RecordError("Parquet is read from a file only, not from a pipe", origin=source.name)
     with _Translated(source):
-        return dict(pl.read_parquet_schema(source.path))
+        return dict(pl.scan_parquet(source.path, glob=False).collect_schema())
 
 
 def read_rows(

@@ -1,0 +1,48 @@
+"""Parquet in batches, and damaged files."""
+
+import io
+
+import polars as pl
+import pytest
+
+from inoculate.domain import Source
+from inoculate.errors import RecordError
+from inoculate.reading.parquet import column_types, is_parquet, read_rows
+from inoculate.reading.sources import open_source
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": range(1000), "b": ["x"] * 1000}).write_parquet(path, row_group_size=150)
+    return path
+
+
+def test_batches_hold_all_rows_in_order_with_their_numbers(path):
+    with open_source(path) as source:
+        assert is_parquet(source)
+        parts = list(read_rows(source, ["a"], batch_rows=300))
+    assert next(n for n, _ in parts) == 1 and len(parts) > 2
+    assert pl.concat([f for _, f in parts])["a"].to_list() == list(range(1000))
+    assert all(f["a"][0] == n - 1 for n, f in parts)
+
+
+@pytest.mark.parametrize("cut", [5, 200, -50, -1])
+def test_a_damaged_file_is_one_clear_line(path, cut):
+    path.write_bytes(path.read_bytes()[:cut])
+    with open_source(path) as source, pytest.raises(RecordError, match="damaged Parquet") as caught:
+        list(read_rows(source))
+    assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_refused():
+    source = Source("stdin", None, b"PAR1", io.BytesIO())
+    with pytest.raises(RecordError, match="from a file only"):
+        column_types(source)
+
+
+def test_a_file_name_with_wildcards_is_that_file(tmp_path):
+    path = tmp_path / "[t]*.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+    with open_source(path) as source:
+        assert [f.height for _, f in read_rows(source)] == [1]
