@@ -28,10 +28,10 @@ from inoculate.features.flow_boundaries import (
 )
 from inoculate.features.flow_state import State, add_earlier, concat, new_state, take
 from inoculate.features.flow_sums import Run, add_up
+from inoculate.features.flow_table import NO_ROW, FlowTable
 from inoculate.features.packets import ACK, SYN, Bytes, Ints, Mask, Packets, Words
 
 _LONGEST_TICKS = 3_000_000_000  # its square fits in 63 bits
-_NONE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class _Block:
     gap: Ints  # (n,) ticks since the key's packet before, FOREVER without one
     order: Ints  # (n,) a packet's place in the capture's order
     key_starts: Ints  # (m,)
-    carried: Ints  # (m,) the key's row among open flows, or _NONE
+    carried: Ints  # (m,) the key's row among open flows, or NO_ROW
     clock: Ints  # (n,) ticks of the capture's clock, in the capture's order
 
 
@@ -90,7 +90,7 @@ class FlowMeter:
         self.salt = salt
         self.most_open = most_open
         self.given_early = 0
-        self._open = new_state(0)
+        self._open = FlowTable()
         self._time_us: int | None = None
         self._drift_us = self._clock_us = self.tick_us
 
@@ -109,15 +109,15 @@ class FlowMeter:
         key, ends, side = _mixed_keys(packets, self.salt)
         order = np.argsort(key, kind="stable")
         key_starts = _changes(key[order])
-        carried = self._find_open(key[order[key_starts]])
+        carried = self._open.find(key[order[key_starts]])
         time = time_us // self.tick_us + 1
         gap = self._quiet(time[order], clock[order], key_starts, carried)
         run = Run.of(packets, order, time, side, data)
         block = _Block(run, gap, order, key_starts, carried, clock)
         cuts = self._cut(block)
         goes_on, orig_side = self._originators(block, cuts)
-        rows = np.flatnonzero(goes_on != _NONE)
-        earlier = take(self._open, goes_on[rows])
+        rows = np.flatnonzero(goes_on != NO_ROW)
+        earlier = self._open.take(goes_on[rows])
         state = add_up(run, cuts.starts, orig_side, rows, earlier)
         first = order[cuts.starts]
         for name, column in {**ends, "key": key, "number": number, "time_us": time_us}.items():
@@ -129,7 +129,8 @@ class FlowMeter:
 
     def flush(self) -> State:
         """Return all flows that are still open, in order of their first packets."""
-        rest, self._open = self._open, new_state(0)
+        rest = self._open.take(self._open.rows())
+        self._open = FlowTable()
         return take(rest, np.argsort(rest["number"], kind="stable"))
 
     def _read_clock(self, time_us: Ints) -> Ints:
@@ -145,28 +146,21 @@ class FlowMeter:
 
     def _quiet(self, time: Ints, clock: Ints, key_starts: Ints, carried: Ints) -> Ints:
         """Return how long each packet's key was quiet before it, by its times or the clock."""
-        known = carried != _NONE
+        known = carried != NO_ROW
         at, rows = key_starts[known], carried[known]
         gap, quiet = np.diff(time, prepend=0), np.diff(clock, prepend=0)
-        gap[at] = time[at] - self._open["newest"][rows]
-        quiet[at] = clock[at] - self._open["seen"][rows]
+        gap[at] = time[at] - self._open.column("newest", rows)
+        quiet[at] = clock[at] - self._open.column("seen", rows)
         gap = np.maximum(gap, quiet)
         gap[key_starts[~known]] = FOREVER
         return gap
 
-    def _find_open(self, keys: Words) -> Ints:
-        known = self._open["key"]
-        if not len(known):
-            return np.full(len(keys), _NONE)
-        place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        return np.where(known[place] == keys, place, _NONE)
-
     def _cut(self, block: _Block) -> _Cuts:
         """Find where flows begin."""
         run, key_starts, carried = block.run, block.key_starts, block.carried
-        known = carried != _NONE
+        known = carried != NO_ROW
         before = np.zeros_like(key_starts)
-        before[known] = self._open["closing"][carried[known]]
+        before[known] = self._open.column("closing", carried[known])
         begins, closed, closing = find_closes(
             block.gap, run.flags, run.side, key_starts, before, self.rules
         )
@@ -176,8 +170,8 @@ class FlowMeter:
         on = known & ~begins[key_starts]
         began, reached = run.time[starts], np.zeros_like(starts)
         rows = np.searchsorted(starts, key_starts[on])
-        began[rows] = self._open["first"][carried[on]]
-        reached[rows] = self._open["last"][carried[on]]
+        began[rows] = self._open.column("first", carried[on])
+        reached[rows] = self._open.column("last", carried[on])
         never_back(run.time, starts, reached)
         inherits = np.zeros_like(begins)
         inherits[split_long(run.time, starts, began, self.rules.active)] = True
@@ -185,58 +179,75 @@ class FlowMeter:
 
     def _originators(self, block: _Block, cuts: _Cuts) -> tuple[Ints, Ints]:
         """Return which open flow each segment carries on, (k,), and its originator's side."""
-        run, starts, known = block.run, cuts.starts, block.carried != _NONE
+        run, starts = block.run, cuts.starts
         answers = run.flags[starts] & (SYN | ACK) == SYN | ACK
         side = run.side[starts] ^ answers
-        carried = np.full(len(run.time), _NONE)
+        carried = np.full(len(run.time), NO_ROW)
         carried[block.key_starts] = block.carried
         carried = carried[starts]
-        goes_on = np.where(cuts.begins[starts], _NONE, carried)
+        goes_on = np.where(cuts.begins[starts], NO_ROW, carried)
         inherits = cuts.inherits[starts]
-        of_open = (carried != _NONE) & (inherits | (goes_on != _NONE))
-        if known.any():
-            side = np.where(of_open, self._open["orig_side"][carried], side)
+        of_open = (carried != NO_ROW) & (inherits | (goes_on != NO_ROW))
+        side[of_open] = self._open.column("orig_side", carried[of_open])
         source = np.where(inherits & ~of_open, 0, np.arange(len(starts)))
         return goes_on, side[np.maximum.accumulate(source)]
 
     def _settle(self, block: _Block, cuts: _Cuts, state: State, goes_on: Ints) -> State:
         """Keep the flows that stay open, return the others in the order of becoming known."""
-        n, old, new = len(block.order), len(self._open["key"]), len(cuts.starts)
+        n = len(block.order)
         last = np.searchsorted(cuts.starts, np.append(block.key_starts[1:], n)) - 1
         state["closing"][last] = cuts.closing
-        flows = concat([self._open, state])
         # Which packet begins the next flow of the same key; n where there is none.
-        after = np.full(old + new, n)
-        after[old : old + new - 1] = cuts.starts[1:]
-        after[old + last] = n
-        ended = (block.carried != _NONE) & cuts.begins[block.key_starts]
-        after[block.carried[ended]] = block.key_starts[ended]
-        closed = np.where(
-            after < n, np.append(cuts.closed, False)[after], is_closed(flows["closing"])
+        after = np.append(cuts.starts[1:], n)
+        after[last] = n
+        closed = np.append(cuts.closed, False)[after] | is_closed(state["closing"]) & (after == n)
+        known_at = self._known_at(block, after, state["seen"], closed)
+        ended = (block.carried != NO_ROW) & cuts.begins[block.key_starts]
+        rows, nexts = block.carried[ended], block.key_starts[ended]
+        old = self._open.take(rows)
+        old_known_at = self._known_at(block, nexts, old["seen"], cuts.closed[nexts])
+        stays = known_at == n
+        carries_on = goes_on != NO_ROW
+        kept = stays & carries_on
+        self._open.put(goes_on[kept], take(state, kept))
+        self._open.remove(np.concatenate([rows, goes_on[~stays & carries_on]]))
+        quiet = self._open.due(int(block.clock[-1]), self.rules.idle, self.rules.linger)
+        given_up = self._open.take(quiet)
+        nobody = np.full(len(quiet), n)
+        quiet_known_at = self._known_at(
+            block, nobody, given_up["seen"], is_closed(given_up["closing"])
         )
-        limit = np.where(closed, self.rules.linger, self.rules.idle)
-        due = np.searchsorted(block.clock, flows["seen"] + limit)
-        known_at = np.minimum(np.append(block.order, n)[after], due)
-        known_at[goes_on[goes_on != _NONE]] = _NONE  # these are part of ``state`` now
-        kept = np.flatnonzero(known_at == n)
-        self._open = take(flows, kept[np.argsort(flows["key"][kept])])
-        over = np.flatnonzero((known_at != _NONE) & (known_at < n))
-        over = over[np.lexsort((flows["number"][over], known_at[over]))]
-        early = self._overflow()
-        return concat([take(flows, over), early]) if len(early["key"]) else take(flows, over)
+        self._open.remove(quiet)
+        self._open.add(take(state, stays & ~carries_on))
+        over = concat([take(state, ~stays), old, given_up])
+        when = np.concatenate([known_at[~stays], old_known_at, quiet_known_at])
+        over = take(over, np.lexsort((over["number"], when)))
+        return self._overflow(over)
 
-    def _overflow(self) -> State:
-        """Give out the open flows beyond the bound, those quiet the longest."""
-        excess = len(self._open["key"]) - self.most_open
+    def _known_at(self, block: _Block, after: Ints, seen: Ints, closed: Mask) -> Ints:
+        """Return the packet, in the capture's order, at which each flow is known to be over.
+
+        Args:
+            block: n packets.
+            after: (k,) the first packet of the key's next flow, in the order of keys; n for none.
+            seen: (k,) when each flow was last seen, by the capture's clock.
+            closed: (k,) whether it was closed by then.
+        """
+        limit = np.where(closed, self.rules.linger, self.rules.idle)
+        due = np.searchsorted(block.clock, seen + limit)
+        known_at: Ints = np.minimum(np.append(block.order, len(block.order))[after], due)
+        return known_at
+
+    def _overflow(self, over: State) -> State:
+        """Return these flows and the open ones beyond the bound, those quiet the longest."""
+        excess = len(self._open) - self.most_open
         if excess <= 0:
-            return new_state(0)
-        oldest = np.argsort(self._open["seen"], kind="stable")[:excess]
-        rest = np.ones(len(self._open["key"]), np.bool_)
-        rest[oldest] = False
-        given = take(self._open, np.sort(oldest))
-        self._open = take(self._open, rest)
+            return over
+        rows = self._open.quietest(excess)
+        early = self._open.take(rows)
+        self._open.remove(rows)
         self.given_early += excess
-        return take(given, np.argsort(given["number"], kind="stable"))
+        return concat([over, take(early, np.argsort(early["number"], kind="stable"))])
 
 
 def _changes(values: Words) -> Ints:
