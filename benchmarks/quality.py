@@ -190,15 +190,17 @@ def meta_trained(pool: Pool, smoke: bool) -> dict[str, Learner]:
     """Return the learners that need it, meta-trained by the recipe on its classes only."""
     recipe = read_recipe(RECIPE)
     recipe = recipe.model_copy(update={"data": recipe.data[:1]})
-    if smoke:
-        recipe = recipe.model_copy(update={"tasks": recipe.tasks.model_copy(update={"n": 40})})
+    settings: dict[str, tuple[dict, dict]] = {
+        recipe.learner: (recipe.hyperparameters, {}),
+        "maml": ({"inner_rate": 0.1}, {"made_up": 0.8, "n": 4_000}),
+    }
     found = {}
-    for name in ("protonet", "maml"):
-        kwargs = recipe.hyperparameters if name == recipe.learner else {}
-        learner = LEARNERS.load(name)(**kwargs)
+    for name, (kwargs, tasks) in settings.items():
+        changed = recipe.tasks.model_copy(update=tasks | ({"n": 40} if smoke else {}))
         started = time.perf_counter()
-        found[name] = learner.meta_fit(recipe_tasks(recipe, [pool]), seed=recipe.seed)
-        print(f"  {name}: {recipe.tasks.n} tasks in {time.perf_counter() - started:.0f} s")
+        stream = recipe_tasks(recipe.model_copy(update={"tasks": changed}), [pool])
+        found[name] = LEARNERS.load(name)(**kwargs).meta_fit(stream, seed=recipe.seed)
+        print(f"  {name}: {changed.n} tasks in {time.perf_counter() - started:.0f} s")
     return found
 
 

@@ -15,7 +15,7 @@ from inoculate.features.space import Novelty, Space, balanced_weights
 from inoculate.learner import Learner, Scores, State
 from inoculate.task import Encoded, Support, Task
 
-_ROWS = 16_384  # rows at a time, so that a block is transposed in the cache
+_ROWS = 8_192  # rows at a time, so that a block is transposed in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from inoculate.features.space import FAR, Space
 from inoculate.learner import Learner, Scores, State
 from inoculate.task import Encoded, FloatArray, Support, Task
 
-_PAIRS = 131_072  # pairs at a time: a block of float32 pairs stays in the cache
+_PAIRS = 262_144  # pairs at a time: a block of float32 pairs stays in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
