@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inoculate import __version__
-from inoculate.domain import Batch, View
+from inoculate.domain import View
 from inoculate.errors import InputError
 from inoculate.learner import Learner
 from inoculate.metrics import bootstrap, recall_at
@@ -204,22 +204,25 @@ def _read_pools(recipe: Recipe, base: Path) -> tuple[list[Pool], tuple[View, ...
             raise InputError(f"{path}: {err.strerror}") from err
         if found != part.sha256:
             raise InputError(f"{path}: SHA-256 is {found}, the recipe names {part.sha256}")
-        pool, views = _read_pool(path, part)
+        pool, views = _read_pool(path, part, views)
         pools.append(pool)
     return pools, views
 
 
-def _read_pool(path: Path, part: DataPart) -> tuple[Pool, tuple[View, ...]]:
+def _read_pool(
+    path: Path, part: DataPart, views: tuple[View, ...]
+) -> tuple[Pool, tuple[View, ...]]:
+    """Return a file's records in the columns of the first file of the recipe."""
     encoded: list[Encoded] = []
     labels: list[str] = []
-    views: tuple[View, ...] = ()
     for domain, batch in Intake(format=part.format).read([str(path)]):
         if part.label not in batch.frame.columns:
             raise InputError(f"{path}: no column {part.label!r}")
-        views = domain.views(batch)
-        frame = batch.frame.drop(part.unknown, strict=False)
-        encoded.append(domain.encode(Batch(frame), views))
+        views = views or _without_label(domain.views(batch), part.label)
+        encoded.append(_forget(domain.encode(batch, views), views, part.unknown))
         labels += batch.frame[part.label].cast(pl.String).fill_null("").to_list()
+    if not labels:
+        raise InputError(f"{path}: no record")
     label = np.array([part.merge.get(c, c) for c in labels])
     x = Encoded.concat(encoded)
     keep = np.intersect1d(distinct(x), np.flatnonzero(~np.isin(label, part.ignore)))
@@ -230,6 +233,18 @@ def _read_pool(path: Path, part: DataPart) -> tuple[Pool, tuple[View, ...]]:
         raise InputError(f"{path}: no record of class {missing}; have {names}")
     rows = {c: np.flatnonzero(label == c) for c in names}
     return Pool(x, rows, np.flatnonzero(benign), path.name), views
+
+
+def _without_label(views: Sequence[View], label: str) -> tuple[View, ...]:
+    return tuple(
+        View(v.name, tuple(c for c in v.columns if label not in (c.name, c.source))) for v in views
+    )
+
+
+def _forget(x: Encoded, views: Sequence[View], names: Sequence[str]) -> Encoded:
+    nan = np.float32(np.nan)
+    hidden = {v.name: np.array([c.name in names for c in v.columns]) for v in views}
+    return Encoded({k: np.where(hidden[k], nan, a) for k, a in x.items()})
 
 
 def _entries(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[DataEntry]:

@@ -1,0 +1,121 @@
+"""Meta-training by recipe: the same numbers again, and recipes that must be refused."""
+
+import hashlib
+
+import numpy as np
+import polars as pl
+import pytest
+
+from inoculate.errors import InputError
+from inoculate.store.detector import load_prior
+from inoculate.workflows.train import read_recipe, recipe_tasks, train
+
+RECIPE = """
+name = "toy"
+kind = "table"
+unit = "row"
+learner = "protonet"
+seed = 3
+hyperparameters = {{ hidden = 8, embedding = 4 }}
+[tasks]
+n = 12
+n_background = 20
+n_query = 6
+n_benign = 20
+n_shot = [1, 3]
+[[data]]
+file = "rows.csv"
+sha256 = "{sha256}"
+licence = "made here"
+format = "table"
+label = "what"
+benign = ["fine"]
+train = ["a", "b"]
+validation = ["c"]
+unknown = ["v3"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    what = np.repeat(["fine", "a", "b", "c", "d"], [1400, 60, 60, 60, 60])
+    rows = {f"v{i}": rng.normal(size=len(what)) + 3 * (what == "abcd"[i]) for i in range(4)}
+    pl.DataFrame({**rows, "what": what}).write_csv(tmp_path / "rows.csv")
+    sha256 = hashlib.sha256((tmp_path / "rows.csv").read_bytes()).hexdigest()
+    (tmp_path / "toy.toml").write_text(RECIPE.format(sha256=sha256))
+    return tmp_path
+
+
+def test_the_same_recipe_gives_the_same_prior_and_figures(folder):
+    made = [train(folder / "toy.toml", folder / name, folder=folder) for name in "ab"]
+    one, two = (load_prior(folder / name) for name in "ab")
+    for name, array in one.learner.state().items():
+        np.testing.assert_array_equal(array, two.learner.state()[name])
+    assert made[0].measured == made[1].measured
+    assert one.manifest.measured == made[0].measured
+
+
+def test_the_manifest_says_what_it_was_measured_on_and_beside_the_default(folder):
+    manifest = train(folder / "toy.toml", folder / "prior", folder=folder)
+    told = [m.data for m in manifest.measured]
+    assert told == ["rows.csv: classes it was chosen by: c", "rows.csv: unseen classes: d"] * 2
+    assert {m.metric.split(":")[0] for m in manifest.measured} == {
+        "protonet",
+        "extra_trees, the default",
+    }
+    roles = {d.role: d.records for d in manifest.data}
+    assert roles == {"meta-train": 1520, "meta-validation": 60}
+
+
+def test_tasks_never_show_classes_that_are_not_for_training(folder):
+    from inoculate.sampling import Pool
+    from inoculate.task import Encoded
+
+    recipe = read_recipe(folder / "toy.toml")
+    x = Encoded({"v": np.arange(1640, dtype=np.float32)[:, None]})
+    rows = {c: np.arange(1400 + 60 * i, 1460 + 60 * i) for i, c in enumerate("abcd")}
+    allowed = set(range(1520))
+    pool = Pool(x, rows, np.arange(1400), "rows.csv")
+    whole = recipe.model_copy(
+        update={"tasks": recipe.tasks.model_copy(update={"made_up": 0.0, "hidden": 0.0, "n": 30})}
+    )
+    for task in recipe_tasks(whole, [pool]):
+        for part in (task.support.examples.x, task.support.background, task.query.x):
+            assert set(part["v"][:, 0].astype(int).tolist()) <= allowed
+        assert set(task.support.classes) <= {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('learner = "protonet"', "", "learner: Field required"),
+        ("n = 12", 'n = "many"', "tasks.n"),
+        ("seed = 3", "sed = 3", "sed: Extra inputs"),
+        ('sha256 = "', 'sha256 = "0', "SHA-256 is"),
+        ('label = "what"', 'label = "which"', "no column 'which'"),
+        ('train = ["a", "b"]', 'train = ["a", "z"]', r"no record of class \['z'\]"),
+        ('train = ["a", "b"]', "train = []", "no class to meta-train on"),
+        ('file = "rows.csv"', 'file = "none.csv"', "none.csv"),
+        ('name = "toy"', "name = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_recipe_is_one_clear_line(folder, old, new, problem):
+    path = folder / "toy.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(InputError, match=problem) as caught:
+        train(path, folder / "out", folder=folder)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "out").exists()
+
+
+def test_the_folder_comes_from_the_argument_the_variable_or_the_recipe(folder, monkeypatch):
+    (folder / "recipes").mkdir()
+    text = (folder / "toy.toml").read_text()
+    path = folder / "recipes" / "toy.toml"
+    path.write_text(text.replace("seed = 3", 'seed = 3\nfolder = ".."'))
+    monkeypatch.delenv("INOCULATE_DATA", raising=False)
+    train(path, folder / "one")
+    monkeypatch.setenv("INOCULATE_DATA", str(folder / "recipes"))
+    with pytest.raises(InputError, match=r"rows\.csv"):
+        train(path, folder / "two")
