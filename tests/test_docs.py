@@ -1,0 +1,68 @@
+"""The documentation is true: its commands run, its names exist, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from inoculate import errors
+from inoculate.cli.main import app
+from inoculate.registry import DOMAINS, LEARNERS, RENDERERS
+
+ROOT = Path(__file__).parent.parent
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_readme_s_console_commands_run(tmp_path, monkeypatch):
+    (block,) = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    monkeypatch.chdir(tmp_path)
+    commands = [line.removeprefix("$ inoculate ") for line in block.splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        result = CliRunner().invoke(app, shlex.split(command), standalone_mode=False)
+        assert result.exception is None, (command, result.exception)
+        assert result.return_value in (0, 1), (command, result.output)
+    assert (tmp_path / "findings.jsonl").read_text().count("\n") > 10
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
+def test_links_inside_the_project_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_exit_code_is_documented_and_no_other():
+    table = (ROOT / "docs" / "commands.md").read_text()
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)}
+    classes = [c for c in vars(errors).values() if isinstance(c, type)]
+    assert documented == {c.exit_code for c in classes if hasattr(c, "exit_code")} | {0, 1, 130}
+
+
+def test_every_command_is_documented():
+    table = (ROOT / "docs" / "commands.md").read_text()
+    for command in app.registered_commands:
+        assert f"`inoculate {command.name}`" in table
+
+
+def test_every_plugin_says_what_it_is_in_one_line():
+    for registry in (DOMAINS, LEARNERS, RENDERERS):
+        for name in registry.names():
+            first = (registry.load(name).__doc__ or "").splitlines()[0]
+            assert 10 < len(first) < 100, name
+
+
+def test_every_error_that_is_raised_on_purpose_is_in_the_tree():
+    assert errors.__doc__ is not None
+    for name, cls in vars(errors).items():
+        if isinstance(cls, type) and issubclass(cls, errors.InoculateError):
+            assert name in errors.__doc__
+
+
+@pytest.mark.parametrize("folder", ["src", "lab", "benchmarks"])
+def test_no_file_is_longer_than_400_lines(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path
