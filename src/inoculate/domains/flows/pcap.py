@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import InputError, RecordError, TruncatedError
@@ -24,6 +23,8 @@ from inoculate.features.host_context import HostContext
 from inoculate.features.packets import LINK_TYPES, FragmentPorts, decode
 from inoculate.reading.captures import Records, is_capture, read_records
 from inoculate.task import Encoded
+
+_MOST_ROWS = 100_000
 
 
 class Pcap(Domain):
@@ -142,7 +143,8 @@ class _Reading:
                 self.on_bad(RecordError(problem, origin=f"{self.name}#{self._before + row + 1}"))
 
     def batches(self, over: State) -> Iterator[Batch]:
-        """Yield these flows completed, if there are any."""
-        frame: pl.DataFrame = flow_frame(over, self.name, self.meter.tick_us)
-        if frame.height:
+        """Yield these flows completed, at most ``_MOST_ROWS`` a batch."""
+        for first in range(0, len(over["key"]), _MOST_ROWS):
+            part = {k: v[first : first + _MOST_ROWS] for k, v in over.items()}
+            frame = flow_frame(part, self.name, self.meter.tick_us)
             yield Batch(complete(frame, self._context))
