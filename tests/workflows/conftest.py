@@ -41,7 +41,7 @@ def detector(table):
     adapt(
         AdaptRequest(
             examples=(table["examples"],), background=(table["background"],), out=out,
-            threats=("steal",), shots=5,
+            threats=("steal",), label="verdict", shots=5,
         )
     )  # fmt: skip
     return out

