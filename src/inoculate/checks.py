@@ -288,7 +288,7 @@ def check_reads_with_origin(domain: Domain, sample: Path) -> None:
     seen: set[str] = set()
     for batch in batches:
         origins = batch.frame["origin"].to_list()
-        assert all(isinstance(o, str) and o.startswith(sample.name) for o in origins[:3]), origins
+        assert all(isinstance(o, str) and o.startswith(str(sample)) for o in origins[:3]), origins
         assert len(set(origins)) == len(origins) and not seen & set(origins), "an origin twice"
         seen.update(origins)
         assert set(domain.identity) <= set(batch.frame.columns)

@@ -35,7 +35,7 @@ def test_a_column_known_in_part_gets_a_flag():
 def test_novelty_is_the_mean_difference_to_the_nearest_record():
     space = Space.of(support([[0, 0], [10, 10]], [[1, 1]]))
     got = Novelty.of(space, 5).score(np.array([[0.5, NAN]], np.float32) + space.background[:1])
-    np.testing.assert_allclose(got, [0.5], rtol=1e-6)
+    np.testing.assert_allclose(got, [0.5], atol=1e-3)
 
 
 def test_weights_balance_the_two_sides():

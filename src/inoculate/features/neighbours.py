@@ -6,12 +6,18 @@ References:
     Euclidean ones lose it. Departure: the mean over the columns known on both sides.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from inoculate.features.reference import Z_LIMIT
 from inoculate.task import FloatArray
 
-_PAIRS = 262_144  # pairs at a time: a block of float32 pairs stays in the cache
+_PAIRS = 262_144  # pairs at a time: a block of pairs stays in the cache
+_COARSEST = 4  # steps a unit; below, whole numbers are too rough and float32 is used
+
+Cells = npt.NDArray[np.float32] | npt.NDArray[np.int16]
 
 
 def nearest(x: FloatArray, points: FloatArray, *, unmatched: float) -> FloatArray:
@@ -20,8 +26,8 @@ def nearest(x: FloatArray, points: FloatArray, *, unmatched: float) -> FloatArra
     Only columns known on both sides count. O(n m d).
 
     Args:
-        x: (n, d) float32, NaN where unknown.
-        points: (m, d) float32, NaN where unknown, m > 0.
+        x: (n, d) float32 within ``Z_LIMIT``, NaN where unknown.
+        points: (m, d) likewise, m > 0.
         unmatched: distance of a pair that has no known column in common.
     """
     out = np.empty(len(x), np.float32)
@@ -33,24 +39,41 @@ def nearest(x: FloatArray, points: FloatArray, *, unmatched: float) -> FloatArra
 
 
 def distances(x: FloatArray, points: FloatArray, *, unmatched: float) -> FloatArray:
-    """Return mean absolute differences of all pairs, (n, m); see ``nearest``."""
-    total = np.zeros((len(points), len(x)), np.float32)  # records lie whole: long inner loops
+    """Return mean absolute differences of all pairs, (n, m); see ``nearest``.
+
+    Up to 680 columns values are rounded to steps that let a whole sum fit 16 bits: three times
+    as fast, and off by about 0.001 in the mean.
+    """
+    d = x.shape[1]
+    scale = int(32_767 // (2 * Z_LIMIT * max(d, 1)))
+    a, b = (_cells(v, scale) for v in (x, points))
+    known_x, known_p = np.asarray(np.isfinite(x.T)), np.asarray(np.isfinite(points.T))
+    whole_x, whole_p = _whole(known_x), _whole(known_p)
+    total: Any = np.zeros((len(points), len(x)), a.dtype)  # records lie whole: long inner loops
     step = np.empty_like(total)
-    gaps = np.logical_or(np.isnan(x).any(axis=0), np.isnan(points).any(axis=0)).tolist()
-    columns, across = np.ascontiguousarray(x.T), np.ascontiguousarray(points.T)
-    for j, gap in enumerate(gaps):
-        np.subtract(columns[j], across[j][:, None], out=step)
+    for j in range(d):
+        np.subtract(a[j], b[j][:, None], out=step)
         np.abs(step, out=step)
-        if gap:
-            np.fmax(step, 0, out=step)  # NaN adds nothing
+        if not whole_x[j]:
+            np.multiply(step, known_x[j], out=step)
+        if not whole_p[j]:
+            np.multiply(step, known_p[j][:, None], out=step)
         total += step
-    if not any(gaps):
-        total /= max(len(gaps), 1)
-        return total.T
-    known = _known(points) @ _known(x).T
-    np.divide(total, known, out=total, where=known > 0)
-    total[known == 0] = unmatched
-    return total.T
+    mean = total.T / np.float32(max(scale, 1) if scale >= _COARSEST else 1)
+    if all(whole_x) and all(whole_p):
+        return np.asarray(mean / max(d, 1), np.float32)
+    count = known_x.T.astype(np.float32) @ known_p.astype(np.float32)
+    np.divide(mean, count, out=mean, where=count > 0)
+    mean[count == 0] = unmatched
+    return np.asarray(mean, np.float32)
+
+
+def _cells(x: FloatArray, scale: int) -> Cells:
+    """Return columns, (d, n), unknown as 0: in whole steps where they are fine enough."""
+    values = np.nan_to_num(x.T, nan=0.0)
+    if scale < _COARSEST:
+        return np.ascontiguousarray(values)
+    return np.rint(np.clip(values, -Z_LIMIT, Z_LIMIT) * scale).astype(np.int16, order="C")
 
 
 def spread_points(points: FloatArray, most: int) -> npt.NDArray[np.intp]:
@@ -73,5 +96,5 @@ def spread_points(points: FloatArray, most: int) -> npt.NDArray[np.intp]:
     return np.sort(np.array(chosen))
 
 
-def _known(x: FloatArray) -> FloatArray:
-    return (~np.isnan(x)).astype(np.float32)
+def _whole(known: npt.NDArray[np.bool_]) -> list[bool]:
+    return [bool(column.all()) for column in known]

@@ -69,7 +69,7 @@ class KNearest(Learner):
 
     column_symmetric = True
 
-    def __init__(self, *, n_neighbours: int = 3, softening: float = 0.1) -> None:
+    def __init__(self, *, n_neighbours: int = 5, softening: float = 0.3) -> None:
         self.n_neighbours = n_neighbours
         self.softening = softening
 

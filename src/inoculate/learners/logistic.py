@@ -53,7 +53,7 @@ class Logistic(Learner):
         n_points: background records that novelty is measured from.
     """
 
-    def __init__(self, *, penalty: float = 0.1, n_points: int = 64) -> None:
+    def __init__(self, *, penalty: float = 0.01, n_points: int = 64) -> None:
         self.penalty = penalty
         self.n_points = n_points
 
