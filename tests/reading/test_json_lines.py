@@ -71,5 +71,6 @@ def test_given_numbers_are_used_with_and_without_bad_lines():
 
 def test_load_object_explains_itself():
     assert load_object(b'{"a": 1}') == {"a": 1}
+    assert load_object(b'{"a\\ud800": 1}') == {"a?": 1}
     with pytest.raises(ValueError, match="expected a JSON object"):
         load_object(b"3")

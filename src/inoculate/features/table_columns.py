@@ -161,8 +161,8 @@ def _check(frame: pl.DataFrame, view: View, origins: pl.Series) -> None:
     for column in view.columns:
         name = column.source or column.name
         if name not in frame.columns:
-            have = ", ".join(frame.columns[:30])
-            raise RecordError(f"column {name!r} is missing; has {have}", origin=place)
+            have = ", ".join(c[:40] for c in frame.columns[:30])
+            raise RecordError(f"column {name[:60]!r} is missing; has {have}", origin=place)
         if frame.schema[name] != pl.String or column.source is not None:
             continue
         number = _as_number(pl.col(name), pl.String())
@@ -171,5 +171,5 @@ def _check(frame: pl.DataFrame, view: View, origins: pl.Series) -> None:
         )
         if wrong.height:
             value = wrong[name][0][:40]
-            problem = f"column {name!r} is {value!r}, expected a number"
+            problem = f"column {name[:60]!r} is {value!r}, expected a number"
             raise RecordError(problem, origin=str(wrong["origin"][0]))

@@ -73,7 +73,7 @@ def check_header(names: Sequence[str], needed: Sequence[str], origin: str) -> No
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise RecordError(f"column {name!r} is there twice", origin=origin)
+            raise RecordError(f"column {_shown(name)} is there twice", origin=origin)
         seen.add(name)
     for name in needed:
         if name not in seen:
@@ -203,7 +203,7 @@ def to_numbers(frame: pl.DataFrame, layout: Layout) -> tuple[pl.DataFrame, dict[
         if layout.minimum is not None:
             is_bad |= number < layout.minimum
         for line, value in frame.filter(is_bad).select(LINE, name).iter_rows():
-            bad.setdefault(line, f"column {name!r} is {_shown(value)}, {_expected(layout)}")
+            bad.setdefault(line, f"column {_shown(name)} is {_shown(value)}, {_expected(layout)}")
         casts.append(number.fill_nan(None).alias(name))
     return frame.filter(~pl.col(LINE).is_in(list(bad))).with_columns(casts), bad
 

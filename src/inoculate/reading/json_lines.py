@@ -95,6 +95,8 @@ def load_object(line: bytes) -> dict[str, Any]:
         raise _NotAllowedError(f"not JSON: {str(err)[:80]}") from err
     if not isinstance(record, dict):
         raise _NotAllowedError(f"expected a JSON object, found {type(record).__name__}")
+    if b"\\u" in line:  # half a surrogate pair is no text that can be written again
+        record = {k.encode("utf-8", "replace").decode(): v for k, v in record.items()}
     return record
 
 

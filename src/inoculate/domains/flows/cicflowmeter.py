@@ -146,7 +146,7 @@ def _fields(names: Sequence[str], place: str) -> dict[str, str]:
         if field in fields.values():
             # one release writes its forward header length twice
             if field != "orig_header":
-                raise RecordError(f"column {name!r} is there twice", origin=place)
+                raise RecordError(f"column {name[:60]!r} is there twice", origin=place)
         elif field is not None:
             fields[name] = field
     missing = [f"Flow {f}" if f == "duration" else f for f in _NEEDED if f not in fields.values()]

@@ -101,7 +101,7 @@ class Table(Domain):
         """
         columns = choose_columns(batch.frame, _HIDDEN)
         if not columns:
-            have = ", ".join(c for c in batch.frame.columns if c not in _HIDDEN)
+            have = ", ".join(c[:40] for c in batch.frame.columns[:30] if c not in _HIDDEN)
             place = str(batch.frame["origin"][0]) if len(batch) else "the table"
             raise RecordError(f"no column to learn from among {have}", origin=place)
         return (View("table", columns),)
