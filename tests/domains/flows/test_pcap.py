@@ -173,6 +173,11 @@ def test_old_flows_are_cut_at_the_active_timeout_and_keep_their_originator():
     assert table["duration"].to_list() == [1740.0, 1740.0, 1740.0, 0.0]
 
 
+def test_a_flow_exactly_as_old_as_the_active_timeout_is_cut():
+    packets = [ours(100.0 * i, ACK) for i in range(19)]
+    assert flows_of(pcap(packets))["orig_pkts"].to_list() == [18, 1]
+
+
 def test_vlans_and_fragments_belong_to_their_flows():
     body = udp(1000, 53, b"x" * 24)
     parts = [(1.0, ether(ip4(body[:16], proto=17, fragment=0x2000))),
