@@ -1,13 +1,16 @@
 """Meta-training by recipe: the same numbers again, and recipes that must be refused."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from inoculate.errors import InputError
+from inoculate.features.flow_schema import FLOW_VIEW
 from inoculate.store.detector import load_prior
+from inoculate.task import Encoded, Labelled, Support
 from inoculate.workflows.train import read_recipe, recipe_tasks, train
 
 RECIPE = """
@@ -119,3 +122,35 @@ def test_the_folder_comes_from_the_argument_the_variable_or_the_recipe(folder, m
     monkeypatch.setenv("INOCULATE_DATA", str(folder / "recipes"))
     with pytest.raises(InputError, match=r"rows\.csv"):
         train(path, folder / "two")
+
+
+def test_the_shipped_prior_fits_the_flow_columns_and_its_data_may_be_used():
+    prior = load_prior("flows")
+    assert prior.views == (FLOW_VIEW,)
+    assert {d.name for d in prior.manifest.data} == {"cicids2017_improved.parquet"}
+    assert all(d.licence.startswith("CIC/UNB") for d in prior.manifest.data)
+    assert any("extra_trees" in m.metric for m in prior.manifest.measured)
+    rng = np.random.default_rng(0)
+    x = Encoded({"flow": rng.lognormal(size=(60, len(FLOW_VIEW.columns))).astype(np.float32)})
+    support = Support(Labelled(x.take(np.arange(5)), np.zeros(5, np.int64)), x, ("a",))
+    scores = prior.learner.adapt(support).score(x)
+    assert scores.threat[:5].mean() > scores.threat[5:].mean()
+
+
+def test_the_shipped_prior_is_the_one_the_recipe_names():
+    recipe = read_recipe(Path("recipes/flows.toml"))
+    manifest = load_prior("flows").manifest
+    assert recipe.learner == manifest.learner.name
+    assert recipe.seed == manifest.learner.seed
+    kept = {k: manifest.learner.hyperparameters[k] for k in recipe.hyperparameters}
+    assert kept == recipe.hyperparameters
+    assert {d.sha256 for d in manifest.data} <= {d.sha256 for d in recipe.data}
+
+
+def test_the_recipe_gives_the_shipped_prior_again(data_dir, tmp_path):
+    train(Path("recipes/flows.toml"), tmp_path / "again", folder=data_dir)
+    shipped, again = load_prior("flows"), load_prior(tmp_path / "again")
+    for name, array in shipped.learner.state().items():
+        np.testing.assert_allclose(again.learner.state()[name], array, atol=1e-3)
+    for one, other in zip(shipped.manifest.measured, again.manifest.measured, strict=True):
+        assert one.value == pytest.approx(other.value, abs=0.02)
