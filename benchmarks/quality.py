@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.flow_sets import CIC, TRAIN, VALIDATION, ZEEK, load
+from flow_sets import CIC, TRAIN, VALIDATION, ZEEK, load
 
 from inoculate.calibration import calibrate
 from inoculate.features.space import Space, balanced_weights

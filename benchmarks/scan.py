@@ -36,10 +36,10 @@ def flows(n: int, rng: np.random.Generator, *, threat: bool) -> FloatArray:
     return x
 
 
-def support(rng: np.random.Generator) -> Support:
-    """Return five examples and 200 background records."""
+def support(rng: np.random.Generator, n_background: int = N_BACKGROUND) -> Support:
+    """Return five examples and some background records."""
     examples = Encoded({"flow": flows(N_SHOT, rng, threat=True)})
-    background = Encoded({"flow": flows(N_BACKGROUND, rng, threat=False)})
+    background = Encoded({"flow": flows(n_background, rng, threat=False)})
     return Support(Labelled(examples, np.zeros(N_SHOT, np.int64)), background, ("threat",))
 
 
@@ -84,7 +84,10 @@ def main() -> None:
     rng = np.random.default_rng(1)
     s, x = support(rng), flows(arguments.records, rng, threat=False)
     batches = [Encoded({"flow": x[i : i + BATCH]}) for i in range(0, len(x), BATCH)]
-    detectors = {n: LEARNERS.load(n)().adapt(s) for n in ("extra_trees", "k_nearest", "logistic")}
+    names = ("extra_trees", "k_nearest", "logistic")
+    detectors = {n: LEARNERS.load(n)().adapt(s) for n in names}
+    large = support(rng, 1_000)  # what a detector adapts on when background is plentiful
+    detectors |= {f"{n}_1000": LEARNERS.load(n)().adapt(large) for n in names[:2]}
     found: dict[str, float] = {"records": len(x), "columns": x.shape[1]}
     for name, detector in detectors.items():
         for threads in (1, 2):

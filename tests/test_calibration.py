@@ -8,6 +8,7 @@ import pytest
 from inoculate.calibration import Calibration, calibrate, realised_rate, records_needed
 from inoculate.errors import TaskError
 from inoculate.learner import Scores
+from inoculate.registry import LEARNERS
 from inoculate.task import Encoded, Labelled, Support
 
 
@@ -118,3 +119,20 @@ def test_calibration_needs_two_records_and_repeats_itself():
         calibrate(Rote(), only_background(1))
     a, b = (calibrate(Rote(), only_background(2500), seed=9)[2] for _ in range(2))
     np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["k_nearest", "extra_trees", "logistic"])
+def test_a_calibrated_learner_keeps_its_promise_on_fresh_benign_records(name):
+    learner, alarms, rate = LEARNERS.load(name)(), [], 0.05
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = Encoded({"v": rng.lognormal(size=(605, 8)).astype(np.float32)})
+        examples = Labelled(x.take(np.arange(5)), np.zeros(5, np.int64))
+        support = Support(examples, x.take(np.arange(5, 205)), ("a",))
+        detector, calibration, _ = calibrate(learner, support, seed=seed)
+        fresh = detector.score(x.take(np.arange(205, 605))).alarm()
+        alarms.append(realised_rate(calibration, fresh, rate))
+    # the examples are benign too: the hardest case; 12 thresholds from 200 records each
+    spread = math.sqrt(rate * (1 - rate) * (1 / 4800 + 1 / 2400))
+    assert np.mean(alarms) < rate + 3 * spread
+    assert np.mean(alarms) > rate / 4
