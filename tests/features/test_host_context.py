@@ -52,15 +52,23 @@ def window_values(window):
     ]
 
 
+def pair_regularity(rows, i, own):
+    """Return the regularity of gaps to one responder and port, by definition."""
+    if rows[i][2] is None or rows[i][3] is None:
+        return None
+    return window_values([r for r in own if r[2:4] == rows[i][2:4]])[5]
+
+
 def oracle(rows, max_window=host_context.MAX_WINDOW):
     """Return the context of each row; rows of one batch in any order."""
-    result = [[None] * 12 for _ in rows]
+    result = [[None] * len(NAMES) for _ in rows]
     usable = [i for i, r in enumerate(rows) if r[0] is not None and r[1] is not None]
     by_time = sorted(usable, key=lambda i: rows[i][0])
     for place, i in enumerate(by_time):
         own = [rows[j] for j in by_time[: place + 1] if rows[j][1] == rows[i][1]]
         recent = [r for r in own if r[0] >= rows[i][0] - 60.0][-max_window:]
         result[i] = window_values(recent) + window_values(own[-100:])
+        result[i].append(pair_regularity(rows, i, own[-100:]))
     return result
 
 
@@ -192,7 +200,7 @@ def test_state_is_bounded_and_the_oldest_rows_go_first():
 def test_a_time_that_is_none_gives_no_context(ts):
     rows = [(ts, "a", "b", 1, 0.0, 1.0, 1.0), (5.0, "a", "b", 1, 0.0, 1.0, 1.0)]
     out = HostContext().add(table(rows))
-    assert out[NAMES].row(0) == (None,) * 12
+    assert out[NAMES].row(0) == (None,) * len(NAMES)
     assert out["host_flows_100"][1] == 1.0
 
 
@@ -204,7 +212,7 @@ def test_absurd_values_and_absent_columns_are_unknown():
     assert row["host_flows_60s"] == 1.0
     assert [row[n] for n in NAMES[1:6]] == [None] * 5
     bare = HostContext().add(pl.DataFrame({"duration": [1.0, 2.0]}))
-    assert bare[NAMES].null_count().row(0) == (2,) * 12
+    assert bare[NAMES].null_count().row(0) == (2,) * len(NAMES)
     assert HostContext().add(table([])).height == 0
 
 

@@ -44,9 +44,13 @@ def _window(suffix: str, words: str) -> tuple[Column, ...]:
     )
 
 
-CONTEXT_COLUMNS: tuple[Column, ...] = tuple(
-    replace(column, context=True)
-    for column in (*_window("60s", "its last 60 s"), *_window("100", "its last 100 flows"))
+CONTEXT_COLUMNS: tuple[Column, ...] = (
+    *(
+        replace(column, context=True)
+        for column in (*_window("60s", "its last 60 s"), *_window("100", "its last 100 flows"))
+    ),
+    # not marked as context: what cuts a threat's flows out of a day leaves these together
+    Column("pair_gap_regularity_100", "1", "regularity of gaps to the same host and port"),
 )
 
 WINDOW_S = 60.0
@@ -57,6 +61,8 @@ MAX_WINDOW = 10_000
 _LATEST_S = 1e11  # the year 5138; a time beyond is no time, and its square must not overflow
 _TOP_CLASS = 31
 _UNIT = 2.0**30
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # odd multipliers mix three hashes into one
+_ODDER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SLICE = 1 << 20
 
 
@@ -230,6 +236,26 @@ def _contexts(rows: _Rows, begin: Ints, asked: Ints) -> Iterator[Floats]:
         yield _failed_share(rows.failed, first, asked)
         yield _entropy(rows.size >= 0, counts, firsts, gone)[asked]
         yield _regularity(rows.t, squares, first, asked)
+    yield _pair_regularity(rows, begin, asked)
+
+
+def _pair_regularity(rows: _Rows, begin: Ints, asked: Ints) -> Floats:
+    """Return the regularity of a flow's gaps to its own responder and port.
+
+    Over those of its host's last 100 flows that went there; NaN where either is unknown.
+    """
+    n = len(rows.t)
+    mixed = rows.resp * _ODD ^ (rows.host + rows.port) * _ODDER
+    pairs, code = _codes(mixed)
+    order = _stable_order(code, len(pairs))
+    place = np.empty(n, np.int64)
+    place[order] = np.arange(n)
+    reach = np.maximum(begin[asked], asked - (WINDOW_FLOWS - 1))
+    first = np.searchsorted(code[order] * n + order, code[asked] * n + reach)
+    t = rows.t[order]
+    regular = _regularity(t, np.square(np.diff(t, prepend=t[:1])), first, place[asked])
+    known = (rows.resp[asked] != 0) & (rows.port[asked] != 0)
+    return np.where(known, regular, np.nan)
 
 
 def _first_recent(t: Floats, begin: Ints, asked: Ints) -> Ints:
