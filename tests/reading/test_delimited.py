@@ -1,6 +1,8 @@
 """Delimited text: what is a number, what is bad, and where."""
 
 import csv
+import gzip
+import zlib
 
 import polars as pl
 import polars.testing
@@ -100,3 +102,10 @@ def test_header_checks_name_the_column():
 
 def test_line_column_cannot_clash_with_a_usual_name():
     assert LINE not in ("line", "origin") and csv.field_size_limit() >= 1 << 20
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b"a,1,x,2\n" * 99), zlib.compress(b"a" * 99)])
+def test_bytes_that_look_compressed_are_no_records_and_never_unpacked(packed):
+    line = packed.replace(b"\n", b"").replace(b",", b"")
+    rows, bad = parse(line + b"\n" + b"a,1,x,2\n")
+    assert rows == [("a", 1.0, 2.0, 6)] and bad[0].startswith("f.csv:5: 1 columns")

@@ -1,5 +1,7 @@
 """JSON Lines: types, bad lines, deep nesting."""
 
+import gzip
+
 import polars as pl
 import pytest
 
@@ -74,3 +76,9 @@ def test_load_object_explains_itself():
     assert load_object(b'{"a\\ud800": 1}') == {"a?": 1}
     with pytest.raises(ValueError, match="expected a JSON object"):
         load_object(b"3")
+
+
+def test_bytes_that_look_compressed_are_no_records_and_never_unpacked():
+    packed = gzip.compress(GOOD * 50).replace(b"\n", b"")
+    rows, (bad,) = parse(packed, GOOD)
+    assert [r[3] for r in rows] == [4] and bad.startswith("f.json:3: not JSON")

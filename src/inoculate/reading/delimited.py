@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from inoculate.errors import RecordError
-from inoculate.reading.lines import Block, has_gaps, numbered
+from inoculate.reading.lines import Block, count, has_gaps, looks_packed, numbered
 
 LINE = "__line__"
 """Name of the column that ``parse_delimited`` adds: the line's number."""
@@ -98,12 +98,12 @@ def _parse_at_once(block: Block, layout: Layout) -> pl.DataFrame | None:
     data, n_lines, width = block.data, block.n_lines, len(layout.names)
     quotes = layout.quoted and b'"' in data
     separator = layout.separator.encode()
-    if has_gaps(block, layout.comment):
+    if has_gaps(block, layout.comment) or looks_packed(data):
         return None
     if quotes:
         if not _is_even(data, separator, width):
             return None
-    elif data.count(separator) != n_lines * (width - 1):
+    elif count(data, separator) != n_lines * (width - 1):
         return None
     try:
         frame = pl.read_csv(

@@ -13,7 +13,7 @@ import polars as pl
 
 from inoculate.errors import RecordError
 from inoculate.reading.delimited import LINE
-from inoculate.reading.lines import Block, has_gaps, numbered
+from inoculate.reading.lines import Block, has_gaps, looks_packed, numbered
 
 Schema = Mapping[str, Any]
 """Wanted keys: ``pl.Float64``, ``pl.String`` (any value as text) or a nested mapping."""
@@ -40,7 +40,7 @@ def parse_json_lines(
     The frame has the keys of ``schema`` and ``LINE`` (Int64); a key that is absent is null.
     """
     types = {k: _dtype(v) for k, v in schema.items()}
-    if not has_gaps(block):
+    if not has_gaps(block) and not looks_packed(block.data):
         try:
             frame = pl.read_ndjson(block.data, schema=types)
         except (pl.exceptions.PolarsError, ValueError):

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from inoculate.domain import OnBad, Source, raise_bad
 from inoculate.errors import RecordError, TruncatedError
 
@@ -11,6 +13,16 @@ LONGEST_LINE = 1024 * 1024
 """Longest line in bytes; a longer one is a bad record and is dropped."""
 
 _BOM = b"\xef\xbb\xbf"
+_PACKED = (
+    b"\x1f\x8b",
+    b"x\x01",
+    b"x\x5e",
+    b"x\x9c",
+    b"x\xda",
+    b"\x28\xb5\x2f\xfd",
+    b"BZh",
+    b"\xfd7z",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Block:
     @property
     def n_lines(self) -> int:
         """Number of lines."""
-        return self.data.count(b"\n")
+        return count(self.data, b"\n")
 
     def lines(self) -> list[bytes]:
         """Return the lines without their newlines."""
@@ -139,7 +151,7 @@ class _Cutter:
     def _block(self, data: bytes) -> Iterator[Block]:
         if data:
             first = self.line
-            self.line += data.count(b"\n")
+            self.line += count(data, b"\n")
             yield Block(data.replace(b"\r\n", b"\n") if b"\r" in data else data, first)
 
 
@@ -155,8 +167,22 @@ def numbered(block: Block, comment: bytes = b"") -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
+def count(data: bytes, character: bytes) -> int:
+    """Return how often one character is in data (faster than ``bytes.count`` where it is often)."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == character[0]))
+
+
 def has_gaps(block: Block, comment: bytes = b"") -> bool:
     """Return True when some line is empty or a comment, so that rows are not lines."""
-    data = block.data
-    marks = [b"\n", comment] if comment else [b"\n"]
-    return any(data.startswith(m) or b"\n" + m in data for m in marks)
+    if block.data.startswith((b"\n", comment) if comment else b"\n"):
+        return True
+    octets = np.frombuffer(block.data, np.uint8)
+    after = octets[1:][octets[:-1] == ord("\n")]
+    if (after == ord("\n")).any():
+        return True
+    return bool(comment) and bool((after == comment[0]).any()) and b"\n" + comment in block.data
+
+
+def looks_packed(data: bytes) -> bool:
+    """Return True for bytes that a parser may take for compressed, and unpack without bound."""
+    return data.startswith(_PACKED)

@@ -125,7 +125,7 @@ class _Header:
     def split(self, block: Block, source: str) -> Iterator[Block]:
         """Yield the lines between header lines, the header updated to those before them."""
         data = block.data
-        if not (data.startswith(b"#") or b"\n#" in data):
+        if b"#" not in data or not (data.startswith(b"#") or b"\n#" in data):
             yield block
             return
         begin, line, n_pieces = 0, block.first_line, 0
@@ -219,17 +219,24 @@ def _flows(frame: pl.DataFrame, source: str) -> pl.DataFrame:
     )
     frame = rename_clashing(frame, {"ts", LINE, *NUMBERS, *TEXTS})
     frame = frame.rename({f"id.{k}": k for k in ("orig_h", "orig_p", "resp_h", "resp_p")})
-    frame = frame.with_columns(protocol(pl.col("proto")))
-    tcp = pl.col("proto") == "tcp"
+    key = ["proto", "conn_state", "history"]
+    tcp = pl.col("__proto__") == "tcp"
+    # few combinations: what follows from them is found once for each
+    endings = frame.select(key).unique().with_columns(protocol(pl.col("proto")).alias("__proto__"))
+    endings = endings.with_columns(
+        *protocol_flags(pl.col("__proto__")), *_ending(tcp), *_flag_packets(tcp)
+    )
+    frame = frame.join(endings, on=key, how="left", nulls_equal=True, maintain_order="left")
+    answered = pl.when(pl.col("__proto__") != "tcp").then(pl.col("resp_pkts") > 0)
     return frame.with_columns(
         origin(source, LINE),
         port("orig_p"),
         port("resp_p"),
+        pl.col("__proto__").alias("proto"),
         pl.col("duration").fill_null(pl.when(pl.col("conn_state").is_not_null()).then(0.0)),
-        *protocol_flags(pl.col("proto")),
-        *_ending(tcp),
-        *_flag_packets(tcp),
-    ).drop(LINE)
+        pl.coalesce("failed", (~answered).cast(pl.Float64)).alias("failed"),
+        pl.coalesce("established", answered.cast(pl.Float64)).alias("established"),
+    ).drop(LINE, "__proto__")
 
 
 def _flag_packets(tcp: pl.Expr) -> Iterator[pl.Expr]:
@@ -242,11 +249,10 @@ def _flag_packets(tcp: pl.Expr) -> Iterator[pl.Expr]:
 
 
 def _ending(tcp: pl.Expr) -> Iterator[pl.Expr]:
-    """Yield the four columns that say how a flow ended."""
-    state, answered = pl.col("conn_state"), pl.col("resp_pkts") > 0
-    plain = {"failed": ~answered, "established": answered}
+    """Yield the four columns that say how a flow ended, as far as its state tells."""
+    state = pl.col("conn_state")
     of_tcp = {"failed": FAILED, "established": ESTABLISHED, "reset": RESET, "closed": ("SF",)}
     for name, states in of_tcp.items():
         by_state = pl.when(state != "OTH").then(state.is_in(states))
-        other = plain.get(name, pl.lit(False))
+        other = None if name in ("failed", "established") else False
         yield pl.when(tcp).then(by_state).when(~tcp).then(other).cast(pl.Float64).alias(name)
