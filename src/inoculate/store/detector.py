@@ -26,6 +26,8 @@ from inoculate.store.artifact import Arrays, Artifact, load, open_prior, save
 from inoculate.store.manifest import Manifest
 from inoculate.task import Encoded, FloatArray, Labelled, Support
 
+LARGEST_HYPERPARAMETER = 10_000
+
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -162,9 +164,9 @@ def load_prior(name_or_path: str | Path) -> StoredPrior:
 def _learner(artifact: Artifact) -> Learner:
     entry = artifact.manifest.learner
     try:
-        return LEARNERS.load(entry.name)(**entry.hyperparameters).load_state(
-            artifact.group("prior")
-        )
+        cls = LEARNERS.load(entry.name)
+        _check_hyperparameters(cls().hyperparameters(), entry.hyperparameters)
+        return cls(**entry.hyperparameters).load_state(artifact.group("prior"))
     except NotFoundError as err:
         raise ArtifactError(f"{artifact.path}: {err}") from err
     except ArtifactError as err:
@@ -173,6 +175,24 @@ def _learner(artifact: Artifact) -> Learner:
         raise ArtifactError(
             f"{artifact.path}: learner {entry.name} refuses its hyperparameters: {str(err)[:200]}"
         ) from err
+
+
+def _check_hyperparameters(usual: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Hold each value against its default: a billion trees in a manifest would stall its reader.
+
+    Raises:
+        ValueError: a value of another kind, or a number out of bounds.
+    """
+    for name in sorted(given.keys() & usual.keys()):
+        value, default = given[name], usual[name]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_float = type(default) is float and is_number
+        if default is not None and type(value) is not type(default) and not is_float:
+            raise ValueError(f"{name} is {value!r:.80}, expected a {type(default).__name__}")
+        if is_number and not 0 <= value <= LARGEST_HYPERPARAMETER:
+            raise ValueError(f"{name} is {value}, must be positive, at most 10,000")
+        if is_number and default and not value:
+            raise ValueError(f"{name} is 0, must be positive")
 
 
 def _support(artifact: Artifact) -> Support:

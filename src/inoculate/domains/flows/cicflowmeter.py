@@ -172,7 +172,8 @@ class _Dialect:
     @classmethod
     def of(cls, names: Sequence[str], place: str) -> "_Dialect":
         fields = _fields(names, place)
-        others = tuple(n for n in names if n and n not in fields and not _OWN.search(_spaced(n)))
+        own = {"", LINE, *fields}
+        others = tuple(n for n in names if n not in own and not _OWN.search(_spaced(n)))
         return cls(fields, others, any(re.match(r"(?i)\s*cwe\b", n) for n in names))
 
     def layout(self, names: Sequence[str], header: Header | None = None) -> Layout:

@@ -1,0 +1,50 @@
+"""A detector of every learner and a prior, of a few records, as their files."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from inoculate.checks import toy_tasks
+from inoculate.domain import Column, View
+from inoculate.registry import LEARNERS
+from inoculate.store.detector import save_detector, save_prior
+from inoculate.store.manifest import LearnerEntry, Manifest, describe_views
+from inoculate.task import Support
+
+_SMALL = {"hidden": 4, "embedding": 2, "n_trees": 5, "n_points": 4}
+
+
+def small_artifacts() -> dict[str, Mapping[str, bytes]]:
+    """Return the files of each artifact by its learner's name."""
+    tasks = list(toy_tasks(2, seed=0, n_shot=2, n_background=12))
+    support = tasks[0].support
+    scores = np.arange(9, dtype=np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        found = {}
+        for name in LEARNERS.names():
+            cls = LEARNERS.load(name)
+            usual = cls().hyperparameters()
+            learner = cls(**{k: v for k, v in _SMALL.items() if k in usual}).meta_fit(tasks)
+            entry = LearnerEntry(name=name, hyperparameters=learner.hyperparameters())
+            manifest = _manifest("detector", entry, support)
+            save_detector(path, manifest, support, scores, state=learner.state())
+            found[name] = {p.name: p.read_bytes() for p in path.iterdir()}
+        # the last learner's: arrays, but no support set
+        save_prior(path, _manifest("prior", entry, support), learner.state())
+        found["prior"] = {p.name: p.read_bytes() for p in path.iterdir()}
+    return found
+
+
+def _manifest(artifact: str, entry: LearnerEntry, support: Support) -> Manifest:
+    views = [
+        View(name, tuple(Column(f"c{i}", "s", "x") for i in range(x.shape[1])))
+        for name, x in support.background.items()
+    ]
+    return Manifest(
+        artifact=artifact, name="small", inoculate_version="0", kind="flow", unit="flow",
+        domain="pcap", views=describe_views(views), learner=entry,
+        classes=support.classes if artifact == "detector" else (), promises={"loo_recall": 0.5},
+    )  # fmt: skip
