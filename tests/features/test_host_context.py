@@ -142,7 +142,7 @@ def test_windows_reach_back_into_earlier_batches(step):
 
 def test_sixty_second_window_is_capped_whatever_the_batches(monkeypatch):
     monkeypatch.setattr(host_context, "MAX_WINDOW", 150)
-    rows = [(i * 0.01, "a", f"r{i}", i, 1.0, 0.0, 0.0) for i in range(600)]
+    rows = [(i / 128, "a", f"r{i}", i, 1.0, 0.0, 0.0) for i in range(600)]
     expected = oracle(rows, max_window=150)
     assert expected[-1][0] == 150
     assert_close(HostContext().add(table(rows)), expected)
@@ -237,3 +237,20 @@ def test_size_entropy_falls_back_to_ip_bytes_where_no_payload_is_known():
     )
     entropy = HostContext().add(frame)["host_size_entropy_100"].to_list()
     assert entropy == pytest.approx([0.0, 1.0, np.log2(3)])
+
+
+@pytest.mark.parametrize("step", [0.0078125, 30.0, 3600.0, 86_400.0, 10_000_000.0])
+def test_a_beacon_is_seen_at_any_pace_and_a_jittery_one_by_how_much(step):
+    rng = np.random.default_rng(0)
+    for jitter in (0.0, 0.2):
+        gaps = step * (1 + jitter * rng.uniform(-1, 1, 119))
+        times = np.concatenate([[1.7e9], 1.7e9 + np.cumsum(gaps)])
+        frame = HostContext().add(table([(t, "a", "b", 1, 0.0, 1.0, 1.0) for t in times]))
+        last = np.diff(times[-100:])
+        expected = 1 / (1 + last.std() / last.mean())
+        assert frame["host_gap_regularity_100"][-1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_gaps_of_centuries_are_no_beacon():
+    rows = [(1e9 * k, "a", "b", 1, 0.0, 1.0, 1.0) for k in range(9)]
+    assert HostContext().add(table(rows))["host_gap_regularity_100"].to_list()[3:] == [None] * 6

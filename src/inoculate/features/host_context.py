@@ -3,7 +3,7 @@
 Hosts and ports are grouping keys here, never columns. A window always ends with the flow itself
 and never crosses originators, so over flows grouped by originator its first element never moves
 backwards. That makes every column exact in O(n log n) whatever the hosts do: distinct values by
-difference arrays, entropy by counts kept up as flows enter and leave, gap variance by doubling.
+difference arrays, entropy and the spread of gaps by sums of whole numbers.
 
 Order: flows of one batch are taken by ``ts`` (equal times as read), after all flows of earlier
 batches; a flow that is older than the last one of its host in an earlier batch counts as if at
@@ -15,8 +15,8 @@ batches a host keeps the flows that a later window can reach, and all hosts toge
 
 A size class is ``floor(log2(1 + orig_bytes + resp_bytes))``, at most 31 (2 GiB and more), of the
 IP bytes where both payloads are unknown: a beacon whose size varies by a few bytes still has
-entropy 0. An unknown size, state, responder or
-port is left out of its column; a window without any known one gives null.
+entropy 0. An unknown size, state, responder or port is left out of its column; a window without
+any known one gives null.
 """
 
 from collections.abc import Iterator
@@ -61,6 +61,8 @@ MAX_WINDOW = 10_000
 _LATEST_S = 1e11  # the year 5138; a time beyond is no time, and its square must not overflow
 _TOP_CLASS = 31
 _UNIT = 2.0**30
+_TICKS_PER_S = (2.0**22, 2.0**12, 2.0**2)
+_LONGEST_SPAN = 2.0**32
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # odd multipliers mix three hashes into one
 _ODDER = np.uint64(0xC2B2AE3D27D4EB4F)
 _SLICE = 1 << 20
@@ -223,7 +225,7 @@ def _contexts(rows: _Rows, begin: Ints, asked: Ints) -> Iterator[Floats]:
     """
     n = len(rows.t)
     next_resp, next_port = _next_same(rows.resp, begin), _next_same(rows.port, begin)
-    squares = np.square(np.diff(rows.t, prepend=rows.t[:1]))
+    gaps = _Gaps(rows.t)
     counts = _Counts(rows.size)
     for first in (_first_recent(rows.t, begin, asked), np.maximum(begin[asked], asked - 99)):
         firsts = begin.copy()
@@ -235,7 +237,7 @@ def _contexts(rows: _Rows, begin: Ints, asked: Ints) -> Iterator[Floats]:
         yield _distinct(rows.port != 0, np.minimum(next_port, gone))[asked]
         yield _failed_share(rows.failed, first, asked)
         yield _entropy(rows.size >= 0, counts, firsts, gone)[asked]
-        yield _regularity(rows.t, squares, first, asked)
+        yield gaps.regularity(first, asked)
     yield _pair_regularity(rows, begin, asked)
 
 
@@ -250,10 +252,10 @@ def _pair_regularity(rows: _Rows, begin: Ints, asked: Ints) -> Floats:
     order = _stable_order(code, len(pairs))
     place = np.empty(n, np.int64)
     place[order] = np.arange(n)
-    reach = np.maximum(begin[asked], asked - (WINDOW_FLOWS - 1))
-    first = np.searchsorted(code[order] * n + order, code[asked] * n + reach)
-    t = rows.t[order]
-    regular = _regularity(t, np.square(np.diff(t, prepend=t[:1])), first, place[asked])
+    reach = np.maximum(begin[order], order - (WINDOW_FLOWS - 1))
+    first = np.searchsorted(code[order] * n + order, code[order] * n + reach)  # both in order
+    at = place[asked]
+    regular = _Gaps(rows.t[order]).regularity(first[at], at)
     known = (rows.resp[asked] != 0) & (rows.port[asked] != 0)
     return np.where(known, regular, np.nan)
 
@@ -369,23 +371,39 @@ def _entropy(known: npt.NDArray[np.bool_], counts: _Counts, firsts: Ints, gone: 
     return np.where(n > 0, bits, np.nan)
 
 
-def _regularity(t: Floats, squares: Floats, first: Ints, asked: Ints) -> Floats:
-    """Return 1 / (1 + s / m) of the gaps inside each window, 1 for a perfect beacon.
+class _Gaps:
+    """Regularity of the gaps between consecutive rows of a window.
 
-    NaN for fewer than three flows, or when all are at one time. Squares are summed by doubling
-    (sums over 1, 2, 4 ... rows), as differences of one long sum would lose the small ones.
+    Squared gaps are summed as whole numbers of ticks modulo 2**64, so that differences of the
+    running sums are exact, also for small gaps after huge ones. The tick (2**-22 s, the step of
+    a float64 near today's times) is 2**10 or 2**20 times as long where a window lasts so long
+    that its sum could overflow.
     """
-    n_gaps = asked - first
-    total, at, width = np.zeros(len(asked)), asked.copy(), 1
-    block = squares
-    while width <= n_gaps.max(initial=0):
-        rows = np.flatnonzero(n_gaps & width)
-        total[rows] += block[at[rows]]
-        at[rows] -= width
-        wider = block.copy()
-        wider[width:] += block[:-width]
-        block, width = wider, width * 2
-    mean = np.where(n_gaps >= 2, t[asked] - t[first], np.nan) / np.maximum(n_gaps, 1)
-    mean[mean <= 0] = np.nan
-    variance = np.maximum(total / np.maximum(n_gaps, 1) - mean * mean, 0.0)
-    return np.asarray(1.0 / (1.0 + np.sqrt(variance) / mean))
+
+    def __init__(self, t: Floats) -> None:
+        self._ticks, self._sums = [], []
+        for per_s in _TICKS_PER_S:
+            ticks = np.rint(t * per_s).astype(np.int64)
+            gaps = np.diff(ticks, prepend=ticks[:1]).view(np.uint64)
+            self._ticks.append(ticks)
+            self._sums.append(np.cumsum(gaps * gaps))
+
+    def regularity(self, first: Ints, last: Ints) -> Floats:
+        """Return 1 / (1 + s / m) of the gaps from row ``first`` to ``last``, 1 for a beacon.
+
+        NaN for fewer than three rows, when all are at one time, or over 34 years apart.
+        """
+        span, squares = self._between(0, first, last)
+        long = np.flatnonzero(span >= _LONGEST_SPAN)
+        for level in range(1, len(_TICKS_PER_S)):
+            span[long], squares[long] = self._between(level, first[long], last[long])
+            long = long[span[long] >= _LONGEST_SPAN]
+        span[long] = 0
+        n_gaps = last - first
+        mean = np.where((n_gaps >= 2) & (span > 0), span, np.nan) / np.maximum(n_gaps, 1)
+        variance = np.maximum(squares / np.maximum(n_gaps, 1) - mean * mean, 0.0)
+        return np.asarray(1.0 / (1.0 + np.sqrt(variance) / mean))
+
+    def _between(self, level: int, first: Ints, last: Ints) -> tuple[Floats, Floats]:
+        ticks, sums = self._ticks[level], self._sums[level]
+        return (ticks[last] - ticks[first]).astype(float), (sums[last] - sums[first]).astype(float)
