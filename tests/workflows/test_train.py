@@ -35,7 +35,7 @@ label = "what"
 benign = ["fine"]
 train = ["a", "b"]
 validation = ["c"]
-unknown = ["v3"]
+unknown = ["v3*"]
 """
 
 

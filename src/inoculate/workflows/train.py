@@ -9,6 +9,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,7 +64,8 @@ class DataPart(_Part):
         validation: threat classes to choose by; all others are only reported on.
         merge: classes that are one behaviour under two names.
         ignore: values of the label to leave out.
-        unknown: columns to leave unknown, say those that a sample of flows cannot show.
+        unknown: columns to leave unknown, ``host_*`` say: those that a sample of flows cannot
+            show.
     """
 
     file: str
@@ -243,7 +245,10 @@ def _without_label(views: Sequence[View], label: str) -> tuple[View, ...]:
 
 def _forget(x: Encoded, views: Sequence[View], names: Sequence[str]) -> Encoded:
     nan = np.float32(np.nan)
-    hidden = {v.name: np.array([c.name in names for c in v.columns]) for v in views}
+    hidden = {
+        v.name: np.array([any(fnmatchcase(c.name, n) for n in names) for c in v.columns])
+        for v in views
+    }
     return Encoded({k: np.where(hidden[k], nan, a) for k, a in x.items()})
 
 
