@@ -95,6 +95,10 @@ def test_constant_columns_are_never_looked_at():
     x, weight = problem(40, 4)
     x[:, [1, 3]] = 7
     assert set(grow(x, weight, n_tried=2).column.tolist()) <= {-1, 0, 2, 4, 5}
+    x[:, [0, 2, 5]] = 7  # a constant column is no try: the one left is found every time
+    expected = (np.arange(40) < 4).astype(float)
+    got = grow(x, weight, n_tried=1).mean_value(np.ascontiguousarray(x.T))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("x", [np.zeros((9, 0)), np.ones((9, 2))])
