@@ -92,11 +92,13 @@ row = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(rows=st.lists(row, max_size=60))
 def test_every_column_equals_its_definition(rows):
     assert_close(HostContext().add(table(rows)), oracle(rows))
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(row.filter(lambda r: r[0] is not None), max_size=60),
     cuts=st.lists(st.integers(0, 60), max_size=5),
@@ -216,7 +218,7 @@ def test_absurd_values_and_absent_columns_are_unknown():
     assert HostContext().add(table([])).height == 0
 
 
-@settings(max_examples=5)
+@settings(deadline=None, max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_order_of_rows_in_a_batch_does_not_matter(seed):
     rows = many(200, seed, 2)

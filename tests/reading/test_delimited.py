@@ -7,7 +7,7 @@ import zlib
 import polars as pl
 import polars.testing
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inoculate.errors import RecordError
@@ -81,6 +81,7 @@ cell = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(cell, min_size=3, max_size=5).map(",".join), max_size=8))
 def test_parsing_at_once_and_by_line_agree(rows):
     text = "".join(r.replace("\n", "") + "\n" for r in rows).encode()

@@ -5,7 +5,7 @@ import io
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inoculate.domain import Source
@@ -51,6 +51,7 @@ def test_carriage_returns_and_byte_order_mark_are_removed():
     assert flat(blocks) == [(1, b"one"), (2, b"two"), (3, b"\xef\xbb\xbf")]
 
 
+@settings(deadline=None)
 @given(
     text=st.lists(st.binary(max_size=12), max_size=20).map(b"\n".join),
     cuts=st.lists(st.integers(0, 250), max_size=6),

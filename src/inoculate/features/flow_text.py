@@ -47,14 +47,22 @@ def seconds(text: pl.Series, *, unit_s: float = 1.0) -> pl.Series:
     """
     if text.dtype.is_numeric():
         return text.cast(pl.Float64) * unit_s
-    found = text.cast(pl.Float64, strict=False) * unit_s
-    for pattern in _TIMES:
-        left = found.is_null() & text.is_not_null()
-        if not left.any():
+    first = text.drop_nulls().head(1)
+    # the form of the first cell is most likely that of all
+    forms = sorted(("", *_TIMES), key=lambda form: _in_form(first, form, unit_s).null_count())
+    found = _in_form(text, forms[0], unit_s)
+    for form in forms[1:]:
+        if found.null_count() == text.null_count():
             break
-        times = text.str.to_datetime(pattern, strict=False, time_unit="us")
-        found = pl.select(pl.coalesce(found, times.dt.epoch("us") / 1e6)).to_series()
+        found = found.fill_null(_in_form(text, form, unit_s))
     return found.alias(text.name)
+
+
+def _in_form(text: pl.Series, form: str, unit_s: float) -> pl.Series:
+    """Return seconds of the cells in one form, "" for numbers; null elsewhere."""
+    if not form:
+        return text.cast(pl.Float64, strict=False) * unit_s
+    return text.str.to_datetime(form, strict=False, time_unit="us").dt.epoch("us") / 1e6
 
 
 def protocol(proto: pl.Expr) -> pl.Expr:

@@ -170,7 +170,9 @@ def test_public_data_sets_have_plausible_ranges(data_dir, name):
         assert frame["ts"].is_between(1.4e9, 1.6e9).all() and frame["host_flows_100"].max() == 100
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, 10_000), st.integers(0, 40), st.binary(max_size=6)), max_size=6

@@ -162,7 +162,9 @@ def test_a_bad_line_names_its_place_and_the_rest_is_read(tmp_path, line, problem
     assert frame.height == 2 and bad.origin == f"{path}:3" and problem in str(bad)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, 6000), st.integers(0, 40), st.binary(max_size=6)), max_size=6

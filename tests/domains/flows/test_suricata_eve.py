@@ -147,7 +147,9 @@ def test_absurd_values_become_unknown_not_errors(tmp_path):
     assert row["tcp"] is None and row["host_flows_60s"] is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, 20_000), st.integers(0, 40), st.binary(max_size=6)), max_size=6

@@ -228,7 +228,9 @@ def test_other_formats_are_not_zeek(tmp_path, head):
         assert ZeekConn().sniff(source) == 0.0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, 8000), st.integers(0, 40), st.binary(max_size=6)), max_size=6

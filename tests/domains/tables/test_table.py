@@ -140,7 +140,9 @@ def test_what_is_no_table_is_not_claimed(tmp_path, head):
         assert Table().sniff(source) == 0.0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 @given(
     data=st.binary(max_size=200) | st.text(alphabet='ab1,;"\n\t{}:é', max_size=80).map(str.encode)
 )

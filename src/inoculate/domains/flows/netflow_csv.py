@@ -219,5 +219,6 @@ def _flag_set(values: pl.Series) -> pl.Series:
     digits = pl.when(text.str.contains(r"^\d{1,3}$")).then(text).cast(pl.Int64)
     hexes = pl.when(text.str.contains(r"^0[xX][0-9a-fA-F]{1,4}$")).then(text.str.slice(2))
     number = pl.coalesce(digits, hexes.str.to_integer(base=16, strict=False))
-    known = pl.when(text.is_not_null()).then(pl.coalesce(number, letters))
-    return values.alias("v").to_frame().select(known.alias("v")).to_series()
+    cells = values.alias("v").to_frame()
+    sets = cells.unique().drop_nulls().with_columns(pl.coalesce(number, letters).alias("set"))
+    return cells.join(sets, on="v", how="left", maintain_order="left")["set"]
