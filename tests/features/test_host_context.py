@@ -188,6 +188,11 @@ def test_a_late_flow_of_an_earlier_time_counts_as_now():
     after = context.add(table([(191.0, "a", "c", 1, 0.0, 1.0, 1.0)]))
     assert after["host_flows_60s"].to_list() == [1.0]
     assert after["host_flows_100"].to_list() == [4.0]
+    several = HostContext()
+    several.add(table([(t, "a", "b", 1, 0.0, 1.0, 1.0) for t in (100.0, 130.0)]))
+    several.add(table([(10.0, "a", "b", 1, 0.0, 1.0, 1.0)] * 4))
+    now = several.add(table([(165.0, "a", "b", 1, 0.0, 1.0, 1.0)]))
+    assert now["host_flows_60s"].to_list() == [6.0]
 
 
 def test_state_is_bounded_and_the_oldest_rows_go_first():

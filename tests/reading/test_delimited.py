@@ -105,8 +105,9 @@ def test_line_column_cannot_clash_with_a_usual_name():
     assert LINE not in ("line", "origin") and csv.field_size_limit() >= 1 << 20
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"a,1,x,2\n" * 99), zlib.compress(b"a" * 99)])
-def test_bytes_that_look_compressed_are_no_records_and_never_unpacked(packed):
-    line = packed.replace(b"\n", b"").replace(b",", b"")
-    rows, bad = parse(line + b"\n" + b"a,1,x,2\n")
-    assert rows == [("a", 1.0, 2.0, 6)] and bad[0].startswith("f.csv:5: 1 columns")
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_bytes_that_look_compressed_are_never_unpacked(pack):
+    packed = next(p for i in range(999) if b"\n" not in (p := pack(b"text\n" * i)) and i > 9)
+    layout = Layout(("text",), numbers=frozenset(), texts=frozenset({"text"}), quoted=False)
+    frame, bad = parse_delimited(Block(packed + b"\n", 1), layout, "f")
+    assert frame["text"].to_list() == [packed.decode("utf-8", "replace")] and not bad
