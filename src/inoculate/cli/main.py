@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 import typer
 from typer.exceptions import TyperException
@@ -48,6 +49,8 @@ def main() -> None:
     """Run; an expected error is one line on standard error and its own exit code."""
     try:
         result = app(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except TyperException as err:
         show_usage = getattr(err, "show", None)
         if show_usage is not None:
@@ -57,12 +60,25 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # the reader of our output went away: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
     except InoculateError as err:
         terminal.warn(err)
         sys.exit(err.exit_code)
+    except OSError as err:
+        _drop_output()
+        terminal.warn(InoculateError(f"{err.filename or 'output'}: {err.strerror or err}"))
+        sys.exit(InoculateError.exit_code)
+    except Exception:
+        traceback.print_exc()  # Python's own exit code would say that there are findings
+        sys.exit(InoculateError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, or leaving would fail again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

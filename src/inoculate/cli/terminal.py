@@ -23,7 +23,9 @@ SkipOption = typer.Option(
     False, "--skip-bad-records", help="Count and skip bad records instead of stopping."
 )
 QuietOption = typer.Option(False, "--quiet", "-q", help="No progress and no summary.")
-SeedOption = typer.Option(0, "--seed", min=0, help="Draws whatever is drawn at random.")
+SeedOption = typer.Option(
+    0, "--seed", min=0, max=2**63 - 1, help="Draws whatever is drawn at random."
+)
 RateOption = typer.Option(
     0.001, "--false-alarms", help="Share of benign records that may alarm, between 0 and 1."
 )
@@ -71,6 +73,8 @@ def output(path: Path | None) -> Iterator[TextIO]:
         PrivilegeError, InputError: the file cannot be written.
     """
     if path is None:
+        if sys.stdout is None:
+            raise InputError("standard output is closed")
         yield sys.stdout
         return
     try:

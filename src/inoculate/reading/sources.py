@@ -88,10 +88,12 @@ def open_source(path: str | Path, *, limits: Limits | None = None) -> Iterator[S
 @contextmanager
 def _open(path: str | Path, name: str) -> Iterator[BinaryIO]:
     if str(path) == STDIN:
+        if sys.stdin is None:
+            raise InputError(f"{name}: is closed")
         yield sys.stdin.buffer
         return
     try:
-        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed below
+        file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - opener
     except FileNotFoundError as err:
         raise InputError(f"{name}: no such file") from err
     except IsADirectoryError as err:
@@ -100,6 +102,13 @@ def _open(path: str | Path, name: str) -> Iterator[BinaryIO]:
         raise InputError(f"{name}: cannot be opened: {_reason(err)}") from err
     with file:
         yield cast(BinaryIO, file)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that nobody writes to would wait for ever, deaf to Ctrl-C."""
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    return fd
 
 
 def _reason(err: Exception) -> str:

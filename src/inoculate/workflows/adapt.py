@@ -31,6 +31,7 @@ from inoculate.workflows.promises import Promises, make_promises
 
 DEFAULT_LEARNER = "extra_trees"
 MOST_BACKGROUND = 20_000
+LEAST_BACKGROUND = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,11 @@ def adapt(request: AdaptRequest) -> AdaptReport:
     start = time.perf_counter()
     intake = Intake(request.format, request.skip_bad_records)
     background = sample_records(intake, request.background, most=MOST_BACKGROUND, seed=request.seed)
+    if background.n_seen < LEAST_BACKGROUND:
+        raise InputError(
+            f"{', '.join(request.background)}: {background.n_seen} background record, at least "
+            f"{LEAST_BACKGROUND} are needed, and 100 for a promise of 1 %"
+        )
     examples = read_examples(
         intake,
         request.examples,

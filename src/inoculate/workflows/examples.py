@@ -96,8 +96,10 @@ def _with_label(frame: pl.DataFrame, label: str | None, default: str) -> pl.Data
     if label is None:
         return frame.with_columns(pl.lit(default).alias("_label"))
     if label not in frame.columns:
-        have = ", ".join(c for c in frame.columns if not c.startswith("_"))
-        raise InputError(f"no column {label!r} to take labels from; the records have {have}")
+        have = ", ".join(c for c in frame.columns if not c.startswith("_") and c != "origin")
+        raise InputError(
+            f"{frame['origin'][0]}: no column {label!r} to take labels from; it has {have}"
+        )
     text = pl.col(label).cast(pl.String).str.strip_chars()
     return frame.with_columns(pl.when(text != "").then(text).alias("_label"))
 

@@ -85,8 +85,9 @@ class Intake:
             with self.open(name) as (source, domain):
                 if kind is not None and domain.kind != kind:
                     raise InputError(
-                        f"{name}: holds {domain.unit}s read as {type(domain).__name__}; "
-                        f"the detector works on kind {kind!r}, this is {domain.kind!r}"
+                        f"{name}: holds {domain.unit}s read as {type(domain).__name__}; kind "
+                        f"{kind!r} is needed, this is {domain.kind!r}. If it is to be another "
+                        "format, --input-format NAME tells what it lacks"
                     )
                 self.counts.setdefault(name, 0)
                 for batch in domain.read(source, on_bad=self.on_bad):
@@ -140,12 +141,25 @@ class Sample:
 
 
 def sample_records(
-    intake: Intake, names: Sequence[str], *, most: int, seed: int, kind: str | None = None
+    intake: Intake,
+    names: Sequence[str],
+    *,
+    most: int,
+    seed: int,
+    failures: list[InputError] | None = None,
 ) -> Sample:
     """Read sources once and keep at most ``most`` records, each with the same chance.
 
     Every record draws a random key and the ``most`` smallest keys stay: one pass, memory
     bounded by ``most`` and one batch (Efraimidis and Spirakis 2006, with equal weights).
+
+    Args:
+        intake: reads the sources.
+        names: paths, or ``-``.
+        most: records to keep.
+        seed: draws them.
+        failures: takes the error of each source that cannot be read to its end, and the
+            others are read; None stops at the first.
 
     Raises:
         InputError: the sources hold no record at all, or different kinds of record.
@@ -153,9 +167,8 @@ def sample_records(
     rng = np.random.default_rng(seed)
     kept, first_domain = pl.DataFrame(), None
     n_seen, first_ts, last_ts = 0, None, None
-    for domain, batch in intake.read(names, kind=kind):
+    for domain, batch in _each(intake, names, failures):
         first_domain = first_domain or domain
-        kind = first_domain.kind
         part = batch.frame.with_columns(
             pl.Series("_key", rng.random(len(batch))),
             pl.Series("_row", np.arange(n_seen, n_seen + len(batch))),
@@ -166,10 +179,28 @@ def sample_records(
             kept = kept.bottom_k(most, by="_key")
         first_ts, last_ts = _span(batch.frame, first_ts, last_ts)
     if first_domain is None or n_seen == 0:
+        if failures:
+            raise failures[0]
         raise InputError(f"{', '.join(names)}: no record to read")
     kept = kept.bottom_k(min(most, kept.height), by="_key").sort("_row")
     rows = kept["_row"].to_numpy()
     return Sample(kept.drop("_key", "_row"), rows, first_domain, n_seen, first_ts, last_ts)
+
+
+def _each(
+    intake: Intake, names: Sequence[str], failures: list[InputError] | None
+) -> Iterator[tuple[Domain, Batch]]:
+    """Yield every batch of every source of the first one's kind."""
+    kind: str | None = None
+    for name in names:
+        try:
+            for domain, batch in intake.read([name], kind=kind):
+                kind = domain.kind
+                yield domain, batch
+        except InputError as err:
+            if failures is None:
+                raise
+            failures.append(err)
 
 
 def _span(

@@ -9,6 +9,7 @@ References:
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -41,16 +42,20 @@ class NoveltyScan:
     """
 
     def __init__(self, intake: Intake, sources: Sequence[str], rate: float, *, seed: int) -> None:
-        if "-" in sources:
-            raise InputError("-: a scan without a detector reads twice; name a file instead")
+        for name in sources:
+            if name == "-" or _is_pipe(Path(name)):
+                raise InputError(
+                    f"{name}: a scan without a detector reads twice; name a file instead"
+                )
         self._intake, self._seen = intake, 0
-        sample = sample_records(intake, sources, most=_MOST_BACKGROUND, seed=seed)
+        # what cannot be read fails again, and is told then, when the sources are scanned
+        sample = sample_records(intake, sources, most=_MOST_BACKGROUND, seed=seed, failures=[])
         if sample.frame.height < 2 * _FOLDS:
             raise InputError(
                 f"{', '.join(sources)}: {sample.n_seen} records are too few to tell what is "
                 f"usual; at least {2 * _FOLDS} are needed"
             )
-        self.unit = sample.domain.unit
+        self.unit, self._kind = sample.domain.unit, sample.domain.kind
         batch = Batch(sample.frame)
         self._views = sample.domain.views(batch)
         background = sample.domain.encode(batch, self._views)
@@ -69,7 +74,7 @@ class NoveltyScan:
 
     def findings(self, name: str) -> Iterator[list[Finding]]:
         """Yield the findings of each batch of one source; call in the order of the sources."""
-        for domain, batch in self._intake.read([name]):
+        for domain, batch in self._intake.read([name], kind=self._kind):
             x = domain.encode(batch, self._views)
             folds = np.arange(self._seen, self._seen + len(batch)) % _FOLDS
             self._seen += len(batch)
@@ -80,6 +85,10 @@ class NoveltyScan:
                     novelty[mine] = detector.score(x.take(mine)).novelty
             scores = Scores(np.empty((len(batch), 0), np.float32), novelty)
             yield self.scanner.scan_scored(domain, batch, x, scores)
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _cross_fit(

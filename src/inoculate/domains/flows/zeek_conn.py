@@ -79,6 +79,8 @@ class ZeekConn(Domain):
         fields = re.search(rb"(?m)^#fields[^\n]*", start)
         if fields is None:
             return 0.5 if start.startswith(b"#separator") else 0.0
+        if re.search(rb"(?m)^#path\W+conn\r?$", start):
+            return 1.0  # also where a column is missing, so that the reader says which
         names = re.split(rb"[^\w.]+", fields.group())
         return 1.0 if {b"id.orig_h", b"id.resp_h", b"duration"} <= set(names) else 0.0
 

@@ -199,6 +199,8 @@ def _json_schema(block: Block) -> dict[str, Any]:
 def _read_parquet(source: Source) -> _Parts:
     kinds = {n: t for n, t in column_types(source).items() if not t.is_nested()}
     names = [n for n, t in kinds.items() if t not in (pl.Object, pl.Null, pl.Binary)]
+    if not names:
+        raise RecordError("no column of numbers or text, only nested ones", origin=source.name)
     for first, frame in read_rows(source, names):
         texts = [n for n, t in frame.schema.items() if isinstance(t, pl.Categorical | pl.Enum)]
         rows = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
