@@ -53,7 +53,7 @@ def renderer(name: str, output: Path | None) -> Renderer:
 @contextmanager
 def progress(quiet: bool, unit: str = "records") -> Iterator[Callable[[int], None]]:
     """Show a running count on standard error when it is a terminal; nothing otherwise."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

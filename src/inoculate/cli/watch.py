@@ -1,7 +1,6 @@
 """``inoculate watch``."""
 
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,4 +83,3 @@ def _say(watched: Any) -> None:
         terminal.warn(f"skipped {count:,} records: {problem}")
     for name, count in watched.lost.items():
         terminal.warn(f"{name}: the kernel dropped {count:,} packets")
-    sys.stderr.flush()
