@@ -13,8 +13,9 @@ from inoculate.errors import InputError, RecordError, TruncatedError
 from inoculate.reading.sources import open_source
 from inoculate.registry import DOMAINS
 
-TABLE = "table"
 _MOST_NOTES = 20
+_MOST_PROBLEMS = 20
+_OTHER_PROBLEMS = "other problems"
 
 
 @dataclass(eq=False)
@@ -26,7 +27,7 @@ class Intake:
         skip_bad_records: count bad records and go on; else the first one stops the reading.
 
     Attributes:
-        skipped: problem -> count of records skipped.
+        skipped: problem -> count of records skipped; beyond 20 problems the rest is one.
         notes: lines about sources that were cut short.
         counts: records read of each source, in order.
     """
@@ -46,9 +47,11 @@ class Intake:
         if isinstance(error, TruncatedError):
             self.note(f"{error}; the whole records before it were used")
         elif self.skip_bad_records:
-            self.skipped[error.problem] += 1
-            if sum(self.skipped.values()) == 1:
+            if not self.skipped:
                 self.note(f"skipping bad records, the first: {error}")
+            # a problem may quote its record, so there can be as many as records
+            known = error.problem in self.skipped or len(self.skipped) < _MOST_PROBLEMS
+            self.skipped[error.problem if known else _OTHER_PROBLEMS] += 1
         else:
             raise error
 
