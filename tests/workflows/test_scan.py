@@ -3,10 +3,14 @@
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inoculate.errors import ArtifactError, InputError, RecordError
+from inoculate.workflows.adapt import AdaptRequest, adapt
+from inoculate.workflows.demo import _CAPTURES
 from inoculate.workflows.scan import ScanRequest, scan
+from tests.workflows.conftest import ZEEK_HEADER, write, zeek_lines
 
 
 def test_the_threat_is_found_and_reasons_name_its_columns(table, detector):
@@ -131,3 +135,28 @@ def test_a_detector_with_a_changed_byte_is_refused(table, detector):
     arrays.write_bytes(bytes(content))
     with pytest.raises(ArtifactError, match=r"arrays\.safetensors"):
         scan(ScanRequest(sources=(table["mixed"],), detector=detector))
+
+
+def test_a_format_that_knows_less_than_the_background_is_said(tmp_path):
+    """A detector adapted on packets scans a Zeek log, and says what it cannot see there."""
+    out = tmp_path / "slow.detector"
+    adapt(
+        AdaptRequest(
+            examples=(str(_CAPTURES / "slow_http.pcap.gz"),),
+            background=(str(_CAPTURES / "background.pcap.gz"),),
+            out=out,
+            shots=5,
+        )
+    )
+    log = write(
+        tmp_path / "conn.log", zeek_lines(np.random.default_rng(0), 50, threat=False), ZEEK_HEADER
+    )
+    report = scan(ScanRequest(sources=(log,), detector=out)).report
+    assert report.n_records == 50
+    (note,) = [n for n in report.notes if "ZeekConn" in n]
+    assert "columns that the detector looks at are unknown" in note
+
+
+def test_a_source_of_the_background_s_own_format_gets_no_such_note(table, detector):
+    report = scan(ScanRequest(sources=(table["mixed"],), detector=detector)).report
+    assert not any("unknown" in note for note in report.notes)

@@ -136,7 +136,7 @@ def report(
         n_findings=scanner.n_findings,
         findings=tuple(kept),
         skipped=dict(intake.skipped),
-        notes=(*notes, *intake.notes),
+        notes=(*notes, *scanner.notes, *intake.notes),
         histogram=scanner.histogram(),
         seconds=seconds,
         unit=unit,

@@ -35,6 +35,7 @@ class Scanner:
         note: one line about that, or None.
         threshold: alarm scores at or above it are findings.
         n_records, n_findings: counted so far.
+        notes: one line for each format that does not know much of what the background knew.
     """
 
     def __init__(
@@ -54,6 +55,10 @@ class Scanner:
         self.rate, self.note = calibration.promise(rate)
         self.threshold = calibration.threshold(self.rate)
         self.n_records = self.n_findings = 0
+        self.notes: list[str] = []
+        self._told: set[type[Domain]] = set()
+        known = ~np.isnan(background.stacked())
+        self._expected = known.mean(axis=0) > 0.5 if len(known) else np.zeros(0, bool)
         self._detector = detector
         self._calibration = calibration
         self._views = tuple(views)
@@ -65,6 +70,7 @@ class Scanner:
     def scan(self, domain: Domain, batch: Batch) -> list[Finding]:
         """Return the findings in one batch, in its order."""
         x = domain.encode(batch, self._views)
+        self._tell_unknown(domain, x)
         return self.scan_scored(domain, batch, x, self._detector.score(x))
 
     def scan_scored(
@@ -106,6 +112,19 @@ class Scanner:
             tuple(self._counts.tolist()),
             tuple(background.tolist()),
         )
+
+    def _tell_unknown(self, domain: Domain, x: Encoded) -> None:
+        """Note, once, a format that cannot know a quarter of the columns that count."""
+        if not x.n_records or type(domain) in self._told:
+            return
+        self._told.add(type(domain))
+        lacking = int((self._expected & np.isnan(x.stacked()).all(axis=0)).sum())
+        if lacking > self._expected.sum() / 4:
+            self.notes.append(
+                f"{lacking} of the {int(self._expected.sum())} columns that the detector looks at "
+                f"are unknown in {type(domain).__name__} sources; adapt on background of that "
+                "format for a promise that holds there"
+            )
 
     def _count(self, alarm: Float64) -> None:
         self.n_records += len(alarm)
