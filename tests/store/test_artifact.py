@@ -67,6 +67,13 @@ def names(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
+def test_forged_nans_are_made_plain_and_all_else_keeps_its_bits(tmp_path):
+    bits = np.array([0x7F800001, 0xFFC00000, 0x80000000, 1, 0x7F800000], np.uint32)
+    save(tmp_path / "a", manifest(), {"w": bits.view(np.float32)})
+    back = load(tmp_path / "a").arrays["w"].view(np.uint32)
+    assert back.tolist() == [0x7FC00001, *bits[1:].tolist()]
+
+
 def test_arrays_come_back_bit_for_bit(saved):
     back = load(saved)
     assert back.manifest.name == "prior-a"

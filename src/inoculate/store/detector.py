@@ -199,19 +199,11 @@ def _support(artifact: Artifact) -> Support:
     y = artifact.arrays["examples_y"]
     if y.dtype != np.int64 or y.ndim != 1:
         raise TaskError(f"examples_y is {y.dtype} {y.shape}, expected int64 (k,)")
-    examples = Labelled(Encoded(_quiet(artifact.group("examples"))), y)
-    background = Encoded(_quiet(artifact.group("background")))
+    examples = Labelled(Encoded(artifact.group("examples")), y)
+    background = Encoded(artifact.group("background"))
     support = Support(examples, background, artifact.manifest.classes)
     _check_support(artifact.manifest, support)
     return support
-
-
-def _quiet(arrays: Arrays) -> dict[str, Any]:
-    """Return arrays whose NaNs are plain; a forged one can warn when it is computed with."""
-    return {
-        k: np.where(np.isnan(x), np.float32(np.nan), x) if x.dtype == np.float32 else x
-        for k, x in arrays.items()
-    }
 
 
 def _check_support(manifest: Manifest, support: Support) -> None:
