@@ -46,3 +46,20 @@ def test_a_file_name_with_wildcards_is_that_file(tmp_path):
     pl.DataFrame({"a": [1]}).write_parquet(path)
     with open_source(path) as source:
         assert [f.height for _, f in read_rows(source)] == [1]
+
+
+def test_damage_anywhere_is_an_error_or_harmless_and_never_fewer_rows(path, capfd):
+    good = path.read_bytes()
+    errors = 0
+    for at in range(4, len(good), 61):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        with open_source(path) as source:
+            try:
+                n_rows = sum(len(frame) for _, frame in read_rows(source))
+            except RecordError as err:
+                assert str(err).startswith(f"{path}: damaged Parquet")
+                errors += 1
+            else:
+                assert n_rows == 1000
+    assert errors > 10
+    assert capfd.readouterr().err == "", "a decoder that panics is not to be heard"

@@ -1,6 +1,8 @@
 """Reads a Parquet file in batches of rows, in memory that does not grow with the file."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import polars as pl
 
@@ -24,7 +26,7 @@ def column_types(source: Source) -> dict[str, pl.DataType]:
     """
     if source.path is None:
         raise RecordError("Parquet is read from a file only, not from a pipe", origin=source.name)
-    with _Translated(source):
+    with _Translated(source), _hushed():
         return dict(pl.scan_parquet(source.path, glob=False).collect_schema())
 
 
@@ -40,12 +42,41 @@ def read_rows(
     row = 1
     with _Translated(source):
         lazy = pl.scan_parquet(source.path or "", glob=False)
+        with _hushed():
+            n_rows = lazy.select(pl.len()).collect().item()
         if columns is not None:
             lazy = lazy.select(columns)
-        for frame in lazy.collect_batches(chunk_size=batch_rows, maintain_order=True):
+        with _hushed():
+            batches = lazy.collect_batches(chunk_size=batch_rows, maintain_order=True)
+            frame = next(batches, None)
+        while frame is not None:
             if frame.height:
                 yield row, frame
             row += frame.height
+            with _hushed():
+                frame = next(batches, None)
+    # a decoder that panics in its own thread ends the batches without an error
+    if row - 1 != n_rows:
+        problem = f"damaged Parquet: {row - 1} of {n_rows} rows can be read"
+        raise RecordError(problem, origin=source.name)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep standard error shut: where the decoder panics it prints pages, whoever catches it."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed already
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class _Translated:
