@@ -22,7 +22,9 @@ FormatOption = typer.Option(
 SkipOption = typer.Option(
     False, "--skip-bad-records", help="Count and skip bad records instead of stopping."
 )
-QuietOption = typer.Option(False, "--quiet", "-q", help="No progress and no summary.")
+QuietOption = typer.Option(
+    False, "--quiet", "-q", help="Errors only: no progress, summary or notes."
+)
 SeedOption = typer.Option(
     0, "--seed", min=0, max=2**63 - 1, help="Draws whatever is drawn at random."
 )

@@ -124,7 +124,9 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except OSError as err:
+        raise InputError(f"{path}: {err.strerror}") from err
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
         raise InputError(f"{path}: {err}") from err
     except ValidationError as err:
         first = err.errors()[0]

@@ -132,6 +132,8 @@ class _State:
     def log(self, name: str, request: WatchRequest) -> None:
         """Follow one log file."""
         place = _position_file(request.positions, name)
+        if not Path(name).exists():
+            self.status(f"{name}: not there yet; waiting for it")
         with closing(FollowedFile(Path(name), position_file=place, stop=self.stop)) as followed:
             head = followed.peek()
             if head:

@@ -21,13 +21,13 @@ References:
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import polars as pl
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.flow_schema import FLOW_VIEW, IDENTITY, complete, encode_flows
+from inoculate.features.flow_domain import FlowDomain
+from inoculate.features.flow_schema import complete
 from inoculate.features.flow_text import (
     origin,
     port,
@@ -40,7 +40,6 @@ from inoculate.features.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited, to_numbers
 from inoculate.reading.headed import Header, read_headed, sniff_header
 from inoculate.reading.parquet import column_types, is_parquet, read_rows
-from inoculate.task import Encoded
 
 _WORDS = {
     **dict.fromkeys(("packets", "pkts", "pkt"), "packet"),
@@ -95,12 +94,8 @@ _NEEDED = ("duration", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "ia
 _SECONDS = 1e-6
 
 
-class Cicflowmeter(Domain):
+class Cicflowmeter(FlowDomain):
     """Flows with CICFlowMeter's columns."""
-
-    kind: ClassVar[str] = "flow"
-    unit: ClassVar[str] = "flow"
-    identity: ClassVar[tuple[str, ...]] = IDENTITY
 
     def sniff(self, source: Source) -> float:
         """Return 1 for a header with CICFlowMeter's duration, counts, bytes and gaps."""
@@ -128,14 +123,6 @@ class Cicflowmeter(Domain):
                 yield Batch(complete(_flows(frame, dialect, source.name), context))
             for error in bad:
                 on_bad(error)
-
-    def views(self, batch: Batch) -> tuple[View, ...]:
-        """Return the canonical flow view."""
-        return (FLOW_VIEW,)
-
-    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
-        """Return the flows in the columns of ``views``."""
-        return encode_flows(batch.frame, views)
 
 
 def _fields(names: Sequence[str], place: str) -> dict[str, str]:

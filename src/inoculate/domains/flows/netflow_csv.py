@@ -17,13 +17,13 @@ that is known to have sent one. Other columns of the file, such as ``label``, ar
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Iterator
 
 import polars as pl
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
-from inoculate.features.flow_schema import FLOW_VIEW, IDENTITY, complete, encode_flows
+from inoculate.domain import Batch, OnBad, Source, raise_bad
+from inoculate.features.flow_domain import FlowDomain
+from inoculate.features.flow_schema import complete
 from inoculate.features.flow_text import (
     flag_columns,
     origin,
@@ -38,7 +38,6 @@ from inoculate.features.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.headed import Header, read_headed, sniff_header
 from inoculate.reading.lines import Block
-from inoculate.task import Encoded
 
 NAMES: dict[str, str] = {
     "start": "ts firstseen flowstartseconds flowstartmilliseconds flowstartmicroseconds "
@@ -74,12 +73,8 @@ _SUMMARY = re.compile(
 _LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
 
 
-class NetflowCsv(Domain):
+class NetflowCsv(FlowDomain):
     """Flows of a NetFlow or IPFIX export."""
-
-    kind: ClassVar[str] = "flow"
-    unit: ClassVar[str] = "flow"
-    identity: ClassVar[tuple[str, ...]] = IDENTITY
 
     def sniff(self, source: Source) -> float:
         """Return 0.9 for a header with hosts, protocol, packets and bytes of such an export."""
@@ -104,14 +99,6 @@ class NetflowCsv(Domain):
                 yield Batch(complete(_flows(frame, source.name), context))
             for error in bad:
                 on_bad(error)
-
-    def views(self, batch: Batch) -> tuple[View, ...]:
-        """Return the canonical flow view."""
-        return (FLOW_VIEW,)
-
-    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
-        """Return the flows in the columns of ``views``."""
-        return encode_flows(batch.frame, views)
 
 
 def meaning(name: str) -> str | None:

@@ -9,25 +9,25 @@ References:
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import InputError, RecordError, TruncatedError
+from inoculate.features.flow_domain import FlowDomain
 from inoculate.features.flow_frame import flow_frame
 from inoculate.features.flow_meter import FlowMeter
-from inoculate.features.flow_schema import FLOW_VIEW, IDENTITY, complete, encode_flows
+from inoculate.features.flow_schema import complete
 from inoculate.features.flow_state import State
 from inoculate.features.host_context import HostContext
 from inoculate.features.packets import LINK_TYPES, FragmentPorts, decode
 from inoculate.reading.captures import Records, is_capture, read_records
-from inoculate.task import Encoded
 
 _MOST_ROWS = 100_000
 
 
-class Pcap(Domain):
+class Pcap(FlowDomain):
     """Flows of a pcap or pcapng capture, also one that is still being written.
 
     Args:
@@ -44,10 +44,6 @@ class Pcap(Domain):
     Raises:
         InputError: timeouts that cannot be.
     """
-
-    kind = "flow"
-    unit = "flow"
-    identity = IDENTITY
 
     def __init__(
         self,
@@ -91,14 +87,6 @@ class Pcap(Domain):
             on_bad(failure)
         elif failure is not None:
             raise failure
-
-    def views(self, batch: Batch) -> tuple[View, ...]:
-        """Return the flow view, the same for every batch."""
-        return (FLOW_VIEW,)
-
-    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
-        """Return the flows in the columns of ``views``."""
-        return encode_flows(batch.frame, views)
 
 
 class _Reading:

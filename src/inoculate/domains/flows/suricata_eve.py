@@ -12,13 +12,14 @@ counted once a side that sent one, since only the set of flags is logged. A key 
 that Suricata does not write, such as ``label``, is kept where the first event of a block has it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import polars as pl
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
-from inoculate.features.flow_schema import FLOW_VIEW, IDENTITY, complete, encode_flows
+from inoculate.domain import Batch, OnBad, Source, raise_bad
+from inoculate.features.flow_domain import FlowDomain
+from inoculate.features.flow_schema import IDENTITY, complete
 from inoculate.features.flow_text import (
     RESERVED,
     flag_columns,
@@ -33,7 +34,6 @@ from inoculate.features.host_context import HostContext
 from inoculate.reading.delimited import LINE
 from inoculate.reading.json_lines import load_object, parse_json_lines
 from inoculate.reading.lines import Block, numbered, read_blocks
-from inoculate.task import Encoded
 
 _MARKS = (b'"event_type":"flow"', b'"event_type": "flow"')
 _EVENT = b'"event_type"'
@@ -68,11 +68,9 @@ _SURICATA = frozenset(
 _FRAME_HEADER = 14
 
 
-class SuricataEve(Domain):
+class SuricataEve(FlowDomain):
     """Flow events of a Suricata eve.json."""
 
-    kind: ClassVar[str] = "flow"
-    unit: ClassVar[str] = "flow"
     identity: ClassVar[tuple[str, ...]] = (*IDENTITY, "app_proto", "flow_id")
 
     def sniff(self, source: Source) -> float:
@@ -99,14 +97,6 @@ class SuricataEve(Domain):
                 yield Batch(complete(_flows(frame, source.name), context))
             for error in bad:
                 on_bad(error)
-
-    def views(self, batch: Batch) -> tuple[View, ...]:
-        """Return the canonical flow view."""
-        return (FLOW_VIEW,)
-
-    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
-        """Return the flows in the columns of ``views``."""
-        return encode_flows(batch.frame, views)
 
 
 def _flow_events(block: Block) -> tuple[list[int], Block]:

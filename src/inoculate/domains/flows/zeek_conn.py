@@ -13,15 +13,16 @@ does not have, such as ``label``, are kept as text under their own name.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import polars as pl
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.flow_schema import FLOW_VIEW, IDENTITY, complete, encode_flows
+from inoculate.features.flow_domain import FlowDomain
+from inoculate.features.flow_schema import IDENTITY, complete
 from inoculate.features.flow_text import (
     origin,
     port,
@@ -34,7 +35,6 @@ from inoculate.features.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.json_lines import load_object, parse_json_lines
 from inoculate.reading.lines import Block, read_blocks
-from inoculate.task import Encoded
 
 NEEDED = (
     *("ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"),
@@ -58,11 +58,9 @@ _COMMENTS = re.compile(rb"(?m)^#[^\n]*\n(?:#[^\n]*\n)*")
 _MOST_PIECES = 64
 
 
-class ZeekConn(Domain):
+class ZeekConn(FlowDomain):
     """Flows of a Zeek conn.log."""
 
-    kind: ClassVar[str] = "flow"
-    unit: ClassVar[str] = "flow"
     identity: ClassVar[tuple[str, ...]] = (*IDENTITY, "uid", "service")
 
     def sniff(self, source: Source) -> float:
@@ -104,14 +102,6 @@ class ZeekConn(Domain):
                     yield Batch(complete(_flows(frame, source.name), context))
                 for error in bad:
                     on_bad(error)
-
-    def views(self, batch: Batch) -> tuple[View, ...]:
-        """Return the canonical flow view."""
-        return (FLOW_VIEW,)
-
-    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
-        """Return the flows in the columns of ``views``."""
-        return encode_flows(batch.frame, views)
 
 
 @dataclass(slots=True)
