@@ -59,11 +59,14 @@ class Learner(ABC):
         transductive: True when a record's score may depend on its neighbours in the batch.
         meta_trained: True when ``adapt`` needs ``meta_fit`` (or ``load_state``) first; such a
             prior is tied to the columns it was meta-trained on.
+        schema_free: True when a meta-trained learner works on any columns, not only on those it
+            was meta-trained on.
         column_symmetric: True when the order of the columns does not matter.
     """
 
     transductive: ClassVar[bool] = False
     meta_trained: ClassVar[bool] = False
+    schema_free: ClassVar[bool] = False
     column_symmetric: ClassVar[bool] = False
 
     @abstractmethod

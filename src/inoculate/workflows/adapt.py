@@ -195,7 +195,10 @@ def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
         views = background.domain.views(Batch(background.frame))
         return _Opened(cls(), request.learner, _without(views, request.label))
     stored = load_prior(request.prior)
-    if stored.manifest.kind != background.domain.kind:
+    views = stored.views
+    if stored.learner.schema_free:
+        views = _without(background.domain.views(Batch(background.frame)), request.label)
+    elif stored.manifest.kind != background.domain.kind:
         raise InputError(
             f"prior {request.prior} is for kind {stored.manifest.kind!r}, "
             f"the background is {background.domain.kind!r}"
@@ -203,13 +206,8 @@ def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
     entry = PriorEntry(
         name=stored.manifest.name, sha256=stored.manifest.files.get("arrays.safetensors")
     )
-    return _Opened(
-        stored.learner,
-        stored.manifest.learner.name,
-        stored.views,
-        entry,
-        stored.manifest.measured,
-    )
+    name, measured = stored.manifest.learner.name, stored.manifest.measured
+    return _Opened(stored.learner, name, views, entry, measured)
 
 
 def _without(views: Sequence[View], label: str | None) -> tuple[View, ...]:

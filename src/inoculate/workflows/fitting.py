@@ -106,7 +106,7 @@ def _make(
     notes: tuple[str, ...],
 ) -> Fitted:
     """Adapt on some columns; a prior with fixed columns sees the others as unknown."""
-    if learner.meta_trained:
+    if learner.meta_trained and not learner.schema_free:
         support = _mapped(support, lambda name, x: np.where(keep[name], x, np.float32(np.nan)))
     else:
         support = _mapped(support, lambda name, x: x[:, keep[name]])

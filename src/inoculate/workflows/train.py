@@ -199,7 +199,8 @@ def _train_only(pool: Pool) -> Pool:
 
 def _read_pools(recipe: Recipe, base: Path) -> tuple[list[Pool], tuple[View, ...]]:
     pools: list[Pool] = []
-    views: tuple[View, ...] = ()
+    first: tuple[View, ...] = ()
+    schema_free = LEARNERS.load(recipe.learner).schema_free
     for part in recipe.data:
         path = base / part.file
         try:
@@ -208,15 +209,16 @@ def _read_pools(recipe: Recipe, base: Path) -> tuple[list[Pool], tuple[View, ...
             raise InputError(f"{path}: {err.strerror}") from err
         if found != part.sha256:
             raise InputError(f"{path}: SHA-256 is {found}, the recipe names {part.sha256}")
-        pool, views = _read_pool(path, part, views)
+        pool, views = _read_pool(path, part, () if schema_free else first)
+        first = first or views
         pools.append(pool)
-    return pools, views
+    return pools, first
 
 
 def _read_pool(
     path: Path, part: DataPart, views: tuple[View, ...]
 ) -> tuple[Pool, tuple[View, ...]]:
-    """Return a file's records in the columns of the first file of the recipe."""
+    """Return a file's records, and their columns: ``views``, or its own when that is empty."""
     encoded: list[Encoded] = []
     labels: list[str] = []
     for domain, batch in Intake(format=part.format).read([str(path)]):
