@@ -14,40 +14,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inoculate.errors import ArtifactError, TaskError
-from inoculate.features.neighbours import spread_points
+from inoculate.errors import TaskError
 from inoculate.learner import Learner, Scores, State
-from inoculate.nn.evidence import MOST_EXAMPLES, Conditioned, EvidenceNet
+from inoculate.nn.evidence import EvidenceNet
+from inoculate.nn.evidence_support import Sides, new_net, restored
 from inoculate.nn.inner_loop import balanced_log_loss
 from inoculate.nn.outer_loop import one_thread
 from inoculate.task import Encoded, FloatArray, Support, Task
 
 _SMOOTHING = 0.995  # of the running average of weights that is kept
 _WARM_UP = 20  # steps until the full rate
-_CELLS = 20_000  # query cells at a time: memory stays bounded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvidenceDetector:
     """The network with each class's side of the support computed; the last one has no example."""
 
-    net: EvidenceNet
-    sides: tuple[Conditioned, ...]
-    n_columns: int
+    sides: Sides
 
-    @torch.inference_mode()
     def score(self, x: Encoded) -> Scores:
         """Return logits of each class, and the logit without examples as novelty."""
-        rows = x.stacked()
-        if rows.shape[1] != self.n_columns:
-            raise TaskError(f"{rows.shape[1]} columns, the detector has {self.n_columns}")
-        found = np.zeros((len(rows), len(self.sides)), np.float32)
-        step = max(1, _CELLS // max(self.n_columns, 1))
-        with one_thread():
-            for start in range(0, len(rows), step):
-                part = torch.from_numpy(rows[start : start + step])[None]
-                for i, side in enumerate(self.sides):
-                    found[start : start + step, i] = self.net(side, part)[0].numpy()
+        found = self.sides.logits(x.stacked(), range(len(self.sides.conditioned)))
         return Scores(found[:, :-1], found[:, -1])
 
 
@@ -123,20 +110,9 @@ class Evidence(Learner):
         """
         if self.net_ is None:
             raise TaskError("evidence needs meta-training first: meta_fit, load_state or a prior")
-        background = support.background.stacked()
-        if len(background) > self.n_background:
-            rng = np.random.default_rng(seed)
-            background = background[rng.permutation(len(background))[: self.n_background]]
-        usual = torch.from_numpy(np.ascontiguousarray(background))[None]
-        examples, y = support.examples.x.stacked(), support.examples.y
-        sides = []
-        with one_thread(), torch.inference_mode():
-            for c in range(support.n_way):
-                mine = torch.from_numpy(_few(examples[y == c]))[None]
-                sides.append(self.net_.condition(mine, torch.ones(mine.shape[:2]), usual))
-            none = torch.full((1, 1, background.shape[1]), torch.nan)
-            sides.append(self.net_.condition(none, torch.zeros((1, 1)), usual))
-        return EvidenceDetector(self.net_, tuple(sides), background.shape[1])
+        return EvidenceDetector(
+            Sides.of(self.net_, support, n_background=self.n_background, seed=seed)
+        )
 
     def state(self) -> State:
         """Return the network's weights by name."""
@@ -146,25 +122,11 @@ class Evidence(Learner):
 
     def load_state(self, state: State) -> Self:
         """Take the network's weights."""
-        if not state:
-            self.net_ = None
-            return self
-        net = self._new_net(0)
-        wanted = {k: tuple(v.shape) for k, v in net.state_dict().items()}
-        if wanted != (found := {k: tuple(v.shape) for k, v in state.items()}):
-            wrong = sorted(k for k in {*wanted, *found} if wanted.get(k) != found.get(k))
-            raise ArtifactError(f"array {wrong[0]!r} is missing, too many, or of another shape")
-        if not all(np.isfinite(v).all() for v in state.values()):
-            raise ArtifactError("the network's weights are not all finite")
-        net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
-        self.net_ = net.eval().requires_grad_(False)
+        self.net_ = restored(self._new_net(0), state) if state else None
         return self
 
     def _new_net(self, seed: int) -> EvidenceNet:
-        # torch.nn draws its initial weights from the global generator only
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return EvidenceNet(self.width, self.n_layers, 4, self.n_metrics)
+        return new_net(self.width, self.n_layers, self.n_metrics, seed=seed)
 
     def _batches(
         self, tasks: Iterable[Task], rng: np.random.Generator
@@ -184,13 +146,6 @@ class Evidence(Learner):
                     strict=True,
                 )
             )
-
-
-def _few(examples: FloatArray) -> FloatArray:
-    """Return at most as many examples as the network looks at, spread over all of them."""
-    if len(examples) <= MOST_EXAMPLES:
-        return np.ascontiguousarray(examples)
-    return np.ascontiguousarray(examples[spread_points(examples, MOST_EXAMPLES)])
 
 
 def _problem(

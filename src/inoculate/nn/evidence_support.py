@@ -1,0 +1,100 @@
+"""The evidence network on one support set: its sides computed once, records scored in parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from inoculate.errors import ArtifactError, TaskError
+from inoculate.features.neighbours import spread_points
+from inoculate.learner import State
+from inoculate.nn.evidence import MOST_EXAMPLES, Conditioned, EvidenceNet
+from inoculate.nn.outer_loop import one_thread
+from inoculate.task import FloatArray, Support
+
+N_HEADS = 4
+_CELLS = 20_000  # query cells at a time: memory stays bounded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sides:
+    """What a support set says to the network, computed once.
+
+    Attributes:
+        net: the network.
+        conditioned: a side for each class, then one without any example.
+        n_columns: columns of the support set.
+    """
+
+    net: EvidenceNet
+    conditioned: tuple[Conditioned, ...]
+    n_columns: int
+
+    @classmethod
+    def of(cls, net: EvidenceNet, support: Support, *, n_background: int, seed: int) -> "Sides":
+        """Return the sides of a support set; of a large background a random part is looked at."""
+        background = support.background.stacked()
+        if len(background) > n_background:
+            rng = np.random.default_rng(seed)
+            background = background[rng.permutation(len(background))[:n_background]]
+        usual = torch.from_numpy(np.ascontiguousarray(background))[None]
+        examples, y = support.examples.x.stacked(), support.examples.y
+        none = torch.full((1, 1, background.shape[1]), torch.nan)
+        with one_thread(), torch.inference_mode():
+            sides = []
+            for c in range(support.n_way):
+                mine = torch.from_numpy(_few(examples[y == c]))[None]
+                sides.append(net.condition(mine, torch.ones(mine.shape[:2]), usual))
+            sides.append(net.condition(none, torch.zeros((1, 1)), usual))
+        return cls(net, tuple(sides), background.shape[1])
+
+    @torch.inference_mode()
+    def logits(self, rows: FloatArray, sides: Sequence[int]) -> FloatArray:
+        """Return the logits of records (n, d) for some of the sides, (n, number of sides).
+
+        Raises:
+            TaskError: the records have another number of columns.
+        """
+        if rows.shape[1] != self.n_columns:
+            raise TaskError(f"{rows.shape[1]} columns, the detector has {self.n_columns}")
+        found = np.zeros((len(rows), len(sides)), np.float32)
+        step = max(1, _CELLS // max(self.n_columns, 1))
+        with one_thread():
+            for start in range(0, len(rows), step):
+                part = torch.from_numpy(np.ascontiguousarray(rows[start : start + step]))[None]
+                for i, side in enumerate(sides):
+                    logits = self.net(self.conditioned[side], part)
+                    found[start : start + step, i] = logits[0].numpy()
+        return found
+
+
+def new_net(width: int, n_layers: int, n_metrics: int, *, seed: int) -> EvidenceNet:
+    """Return a network before training; the same seed gives the same weights."""
+    # torch.nn draws its initial weights from the global generator only
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return EvidenceNet(width, n_layers, N_HEADS, n_metrics)
+
+
+def restored(net: EvidenceNet, state: State) -> EvidenceNet:
+    """Return a network with stored weights, ready to score.
+
+    Raises:
+        ArtifactError: an array is missing, one too many, of another shape, or not finite.
+    """
+    wanted = {k: tuple(v.shape) for k, v in net.state_dict().items()}
+    if wanted != (found := {k: tuple(v.shape) for k, v in state.items()}):
+        wrong = sorted(k for k in {*wanted, *found} if wanted.get(k) != found.get(k))
+        raise ArtifactError(f"array {wrong[0]!r} is missing, too many, or of another shape")
+    if not all(np.isfinite(v).all() for v in state.values()):
+        raise ArtifactError("the network's weights are not all finite")
+    net.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
+    return net.eval().requires_grad_(False)
+
+
+def _few(examples: FloatArray) -> FloatArray:
+    """Return at most as many examples as the network looks at, spread over all of them."""
+    if len(examples) <= MOST_EXAMPLES:
+        return np.ascontiguousarray(examples)
+    return np.ascontiguousarray(examples[spread_points(examples, MOST_EXAMPLES)])
