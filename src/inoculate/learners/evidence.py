@@ -5,25 +5,16 @@ References:
     2020, section 3. Departures: see ``nn.evidence``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import ClassVar, Self
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from inoculate.errors import TaskError
 from inoculate.learner import Learner, Scores, State
 from inoculate.nn.evidence import EvidenceNet
 from inoculate.nn.evidence_support import Sides, new_net, restored
-from inoculate.nn.inner_loop import balanced_log_loss
-from inoculate.nn.outer_loop import one_thread
-from inoculate.task import Encoded, FloatArray, Support, Task
-
-_SMOOTHING = 0.995  # of the running average of weights that is kept
-_WARM_UP = 20  # steps until the full rate
+from inoculate.nn.evidence_training import Schooling, meta_train_net
+from inoculate.task import Encoded, Support, Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +65,7 @@ class Evidence(Learner):
         self.n_layers = n_layers
         self.n_metrics = n_metrics
         self.n_background = n_background
-        self.n_columns = tuple(n_columns)
+        self.n_columns = (n_columns[0], n_columns[1])
         self.no_examples = no_examples
         self.batch_size = batch_size
         self.rate = rate
@@ -82,24 +73,8 @@ class Evidence(Learner):
 
     def meta_fit(self, tasks: Iterable[Task], *, seed: int = 0) -> Self:
         """Learn in one pass over the tasks, which may have different columns each."""
-        with one_thread():
-            net = self._new_net(seed)
-            optimiser = torch.optim.AdamW(net.parameters(), lr=self.rate, weight_decay=0.01)
-            average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-            step = 0
-            for batch in self._batches(tasks, np.random.default_rng(seed)):
-                step += 1
-                optimiser.param_groups[0]["lr"] = self.rate * min(1.0, step / _WARM_UP)
-                optimiser.zero_grad()
-                _loss(net, batch).backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-                optimiser.step()
-                keep = min(_SMOOTHING, (step - 1) / (step + 9))
-                for name, value in net.state_dict().items():
-                    average[name].mul_(keep).add_(value, alpha=1 - keep)
-        if step:
-            net.load_state_dict(average)
-            self.net_ = net.eval().requires_grad_(False)
+        how = Schooling(self.n_columns, self.no_examples, self.batch_size, self.rate)
+        self.net_ = meta_train_net(self._new_net(seed), tasks, how, seed=seed) or self.net_
         return self
 
     def adapt(self, support: Support, *, seed: int = 0) -> EvidenceDetector:
@@ -127,65 +102,3 @@ class Evidence(Learner):
 
     def _new_net(self, seed: int) -> EvidenceNet:
         return new_net(self.width, self.n_layers, self.n_metrics, seed=seed)
-
-    def _batches(
-        self, tasks: Iterable[Task], rng: np.random.Generator
-    ) -> Iterator[tuple[Tensor, ...]]:
-        """Yield examples, their mask, background, queries and targets of some problems."""
-        problems = ((t, c) for t in tasks for c in range(t.support.n_way))
-        while chosen := list(islice(problems, self.batch_size)):
-            widest = min(t.support.background.stacked().shape[1] for t, _ in chosen)
-            low, high = (min(n, widest) for n in self.n_columns)
-            width = int(rng.integers(low, high + 1))
-            yield tuple(
-                torch.from_numpy(np.stack(parts))
-                for parts in zip(
-                    *_aligned(
-                        [_problem(t, c, width, self.no_examples, rng) for t, c in chosen], rng
-                    ),
-                    strict=True,
-                )
-            )
-
-
-def _problem(
-    task: Task, c: int, width: int, no_examples: float, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return examples, background, queries and targets of one class in some columns."""
-    background = task.support.background.stacked()
-    known = np.flatnonzero((~np.isnan(background)).any(axis=0))
-    columns = rng.permutation(known)[:width]
-    columns = np.concatenate([columns, rng.integers(0, background.shape[1], width - len(columns))])
-    mine = task.support.examples.x.stacked()[task.support.examples.y == c]
-    if rng.random() < no_examples:
-        mine = mine[:0]
-    rows = rng.permutation(len(task.query))
-    query, target = task.query.x.stacked()[rows], task.query.y[rows] == c
-    return mine[:, columns], background[:, columns], query[:, columns], target.astype(np.float32)
-
-
-def _loss(net: EvidenceNet, batch: tuple[Tensor, ...]) -> Tensor:
-    """Return the mean loss over problems, in each of which both sides weigh half."""
-    examples, mask, background, query, target = batch
-    logits = net(net.condition(examples, mask, background), query)
-    losses = [
-        balanced_log_loss(one, y, torch.ones_like(y)) for one, y in zip(logits, target, strict=True)
-    ]
-    return torch.stack(losses).mean()
-
-
-def _aligned(
-    problems: list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]],
-    rng: np.random.Generator,
-) -> Iterator[tuple[FloatArray, ...]]:
-    """Yield the problems with examples padded and the rest cut to one length each."""
-    most = max(1, *(len(p[0]) for p in problems))
-    most_background = min(len(p[1]) for p in problems)
-    n_background = int(rng.integers(min(20, most_background), most_background + 1))
-    n_query = min(len(p[2]) for p in problems)
-    for mine, background, query, target in problems:
-        padded = np.full((most, mine.shape[1]), np.nan, np.float32)
-        padded[: len(mine)] = mine
-        mask = np.zeros(most, np.float32)
-        mask[: len(mine)] = 1
-        yield padded, mask, background[:n_background], query[:n_query], target[:n_query]
