@@ -34,10 +34,10 @@ class Schooling:
         rate: of AdamW.
     """
 
-    n_columns: tuple[int, int]
-    no_examples: float
-    batch_size: int
-    rate: float
+    n_columns: tuple[int, int] = (8, 32)
+    no_examples: float = 0.1
+    batch_size: int = 8
+    rate: float = 2e-3
 
 
 def meta_train_net(
