@@ -7,7 +7,10 @@ import torch
 from inoculate.checks import toy_tasks
 from inoculate.errors import TaskError
 from inoculate.learners.protonet import ProtoNet, log_odds
+from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
+
+SHIPPED = [[2.20668, -0.96145], [-0.01490, 1.98391], [0.88730, 0.18777]]  # of 0.1.0
 
 
 def draws(*shape, seed=0):
@@ -64,3 +67,14 @@ def test_without_meta_training_and_with_other_columns_it_refuses():
     other = Support(Labelled(x, np.zeros(3, np.int64)), x, ("a",))
     with pytest.raises(TaskError, match="12 columns, the support has 5"):
         ProtoNet().meta_fit(toy_tasks(2, seed=0)).adapt(other)
+
+
+def test_the_shipped_prior_scores_as_it_did_when_it_was_measured():
+    rng = np.random.default_rng(0)
+    learner = load_prior("flows").learner
+    width = learner.state()["w0"].shape[0] // 2
+    x = Encoded({"flow": rng.lognormal(size=(40, width)).astype(np.float32)})
+    y = np.array([0, 0, 1, 1])
+    support = Support(Labelled(x.take(np.arange(4)), y), x.take(np.arange(4, 30)), ("a", "b"))
+    scores = learner.adapt(support).score(x.take(np.array([0, 2, 35])))
+    np.testing.assert_allclose(scores.threat, SHIPPED, atol=1e-3)

@@ -2,7 +2,7 @@
 
 import torch
 
-from inoculate.nn.encoders import init_mlp, mlp
+from inoculate.nn.encoders import Plan, draw, init_mlp, layers, mlp, part
 
 
 def test_output_equals_torch_layers():
@@ -21,3 +21,15 @@ def test_the_seed_decides_the_weights():
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert a.abs().max() <= (6 / 8) ** 0.5
+
+
+def test_two_networks_of_one_draw_are_told_apart_by_their_prefix():
+    layout = layers((3, 2)) | layers((2, 4, 1), "head.") | {"scale": Plan((), 2.0)}
+    parameters = draw(layout, seed=0)
+    assert {k: tuple(v.shape) for k, v in parameters.items()} == {
+        k: p[0] for k, p in layout.items()
+    }
+    assert list(part(parameters, "head.")) == ["w0", "b0", "w1", "b1"]
+    assert parameters["scale"] == 2
+    x = torch.ones(5, 3)
+    assert torch.equal(mlp(parameters, x), x @ parameters["w0"])

@@ -8,7 +8,7 @@ from inoculate.checks import N_COLUMNS, toy_tasks
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.features.space import problems
 from inoculate.learners.protonet import ProtoNet
-from inoculate.nn.encoders import init_mlp
+from inoculate.nn.encoders import init_mlp, layers
 from inoculate.nn.outer_loop import meta_train, one_thread, pack, restore
 from inoculate.task import Encoded, Labelled, Support, Task
 
@@ -80,24 +80,30 @@ def test_one_thread_is_given_back():
 GOOD = {k: v.numpy() for k, v in init_mlp((4, 3, 2), seed=0).items()}
 
 
+def planned(width):
+    return layers((width, 3, 2))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"w0": None}, "expected"),
         ({"w9": GOOD["w0"]}, "expected"),
-        ({"w1": GOOD["w0"]}, "layer 1 is"),
+        ({"w1": GOOD["w0"]}, "w1 is"),
         ({"w0": GOOD["w0"].astype(np.float64)}, "float64"),
+        ({"w0": np.ones(4, np.float32)}, r"w0 is float32 \(4,\)"),
+        ({"w0": np.float32(1)}, "w0 is"),
         ({"b1": np.full(2, np.nan, np.float32)}, "not finite"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(change, problem):
     state = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
     with pytest.raises(ArtifactError, match=problem):
-        restore(state, 2)
+        restore(state, planned)
 
 
 def test_restored_arrays_are_copies():
     state = {k: v.copy() for k, v in GOOD.items()}
-    restored = restore(state, 2)
+    restored = restore(state, planned)
     state["w0"][:] = 7
     np.testing.assert_array_equal(restored["w0"].numpy(), GOOD["w0"])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.learner import State
-from inoculate.nn.encoders import Parameters
+from inoculate.nn.encoders import Layout, Parameters
 from inoculate.task import FloatArray, Support
 
 
@@ -47,6 +47,23 @@ class TaskBatch:
         return TaskBatch(*(getattr(self, n).to(dtype) for n in names))
 
 
+One = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Loss of one problem from its support, targets and weights, then those of its query."""
+
+
+def mean_loss(one: One, batch: TaskBatch) -> Tensor:
+    """Return the mean loss over a batch of problems, all computed at once."""
+    each: Tensor = torch.func.vmap(one)(
+        batch.support,
+        batch.target,
+        batch.weight,
+        batch.query,
+        batch.query_target,
+        batch.query_weight,
+    )
+    return each.mean()
+
+
 Problem = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 """Support (s, d) and its targets (s,), query (q, d) and its targets (q,)."""
 
@@ -74,6 +91,7 @@ def meta_train(
     rate: float,
     decay: float = 0.01,
     smoothing: float = 0.98,
+    plain: bool = False,
 ) -> Parameters:
     """Return parameters after one pass over the tasks, one AdamW step a batch, one thread.
 
@@ -88,6 +106,7 @@ def meta_train(
         rate: of AdamW, reached after 20 steps; gradients are clipped at norm 1.
         decay: weight decay.
         smoothing: weight of the past in the running average.
+        plain: plain gradient steps of size ``rate``, neither clipped nor decayed.
 
     Raises:
         TaskError: problems with different columns.
@@ -98,7 +117,10 @@ def meta_train(
         return {}
     learned = {k: v.clone().requires_grad_() for k, v in initial(first[0].shape[1]).items()}
     average = {k: v.detach().clone() for k, v in learned.items()}
-    optimiser = torch.optim.AdamW(list(learned.values()), lr=rate, weight_decay=decay)
+    values = list(learned.values())
+    optimiser: torch.optim.Optimizer = torch.optim.AdamW(values, lr=rate, weight_decay=decay)
+    if plain:
+        optimiser = torch.optim.SGD(values, lr=rate)
     seen, step = torch.zeros(first[0].shape[1], dtype=torch.bool), 0
     with one_thread():
         for batch in _batches(chain([first], found), batch_size):
@@ -106,7 +128,8 @@ def meta_train(
             optimiser.param_groups[0]["lr"] = rate * min(1.0, step / 20)
             optimiser.zero_grad()
             loss(learned, batch).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(list(learned.values()), 1.0)
+            if not plain:
+                torch.nn.utils.clip_grad_norm_(values, 1.0)
             optimiser.step()
             keep = min(smoothing, (step - 1) / step)
             with torch.no_grad():
@@ -136,27 +159,29 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def restore(state: State, n_layers: int) -> Parameters:
-    """Return the parameters of a perceptron with one output chain from stored arrays.
+def restore(state: State, planned: Callable[[int], Layout]) -> Parameters:
+    """Return parameters from stored arrays; none from none.
+
+    Args:
+        state: arrays by name, as stored.
+        planned: the layout for a width of the input, which ``w0`` tells.
 
     Raises:
-        ArtifactError: an array is missing, one too many, or has the wrong shape.
+        ArtifactError: an array is missing, one too many, or not what was planned.
     """
-    names = [f"{kind}{i}" for i in range(n_layers) for kind in "wb"]
     if not state:
         return {}
-    if set(state) != set(names):
-        raise ArtifactError(f"state has arrays {sorted(state)}, expected {sorted(names)}")
-    width: int | None = None
-    for i in range(n_layers):
-        w, b = state[f"w{i}"], state[f"b{i}"]
-        fits = w.ndim == 2 and b.shape == w.shape[1:] and width in (None, w.shape[0])
-        if not fits or w.dtype != np.float32 or b.dtype != np.float32:
-            raise ArtifactError(f"layer {i} is {w.dtype} {w.shape} and {b.dtype} {b.shape}")
-        if not (np.isfinite(w).all() and np.isfinite(b).all()):
-            raise ArtifactError(f"layer {i} holds a number that is not finite")
-        width = w.shape[1]
-    return {k: torch.from_numpy(np.array(state[k])) for k in names}
+    width = state["w0"].shape[0] if "w0" in state and state["w0"].ndim else 0
+    layout = planned(width)
+    if set(state) != set(layout):
+        raise ArtifactError(f"state has arrays {sorted(state)}, expected {sorted(layout)}")
+    for name, (shape, _) in layout.items():
+        found = state[name]
+        if found.shape != shape or found.dtype != np.float32:
+            raise ArtifactError(f"{name} is {found.dtype} {found.shape}, expected float32 {shape}")
+        if not np.isfinite(found).all():
+            raise ArtifactError(f"{name} holds a number that is not finite")
+    return {k: torch.from_numpy(np.array(state[k])) for k in layout}
 
 
 def check_columns(parameters: Parameters, support: Support, learner: str) -> None:
