@@ -10,6 +10,7 @@ from inoculate.features.space import problems
 from inoculate.learners.maml import Maml
 from inoculate.nn.encoders import init_mlp
 from inoculate.nn.outer_loop import pack
+from inoculate.nn.self_check import check_meta_gradient, meta_gradient
 
 
 def setting():
@@ -19,45 +20,19 @@ def setting():
     return batch, {k: v.requires_grad_() for k, v in parameters.items()}
 
 
-def meta_gradient(learner):
-    batch, parameters = setting()
-    loss = learner.meta_loss(parameters, batch)
-    return torch.autograd.grad(loss, list(parameters.values()))
-
-
-def finite_differences(learner, size=1e-5):
-    """A few entries of the meta-gradient of each array, by central differences."""
-    batch, parameters = setting()
-    found = []
-    with torch.no_grad():
-        for array in parameters.values():
-            flat = array.view(-1)
-            for i in range(0, len(flat), max(1, len(flat) // 5)):
-                ends = []
-                for sign in (1, -1):
-                    flat[i] += sign * size
-                    ends.append(learner.meta_loss(parameters, batch).item())
-                    flat[i] -= sign * size
-                found.append((ends[0] - ends[1]) / (2 * size))
-    return np.array(found)
-
-
-def same_entries(gradients):
-    return np.concatenate([g.flatten()[:: max(1, g.numel() // 5)].numpy() for g in gradients])
-
-
 def test_meta_gradient_equals_finite_differences():
-    learner = Maml(steps=3, inner_rate=0.5)
-    expected = finite_differences(learner)
-    np.testing.assert_allclose(same_entries(meta_gradient(learner)), expected, atol=1e-8)
-    assert np.abs(expected).max() > 1e-3
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    check_meta_gradient(Maml(hidden=6, steps=3), task)
+    assert np.abs(meta_gradient(Maml(hidden=6, steps=3), task).differences).max() > 1e-3
 
 
 def test_a_detached_inner_loop_does_not_equal_them():
     """The test above must fail without second derivatives, or it proves nothing."""
-    expected = finite_differences(Maml(steps=3, inner_rate=0.5))
-    detached = same_entries(meta_gradient(Maml(steps=3, inner_rate=0.5, first_order=True)))
-    assert np.abs(detached - expected).max() > 0.05 * np.abs(expected).max()
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    learner = Maml(hidden=6, steps=3, first_order=True)
+    assert meta_gradient(learner, task).gap > 0.05
+    with pytest.raises(AssertionError, match="is off by"):
+        check_meta_gradient(learner, task)
 
 
 def test_problems_of_one_batch_do_not_touch_each_other():

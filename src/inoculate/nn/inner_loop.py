@@ -52,3 +52,16 @@ def balanced_log_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         w = side * weight
         total = total + 0.5 * (losses * w).sum() / w.sum().clamp_min(1e-12)
     return total
+
+
+def balanced_weights(target: Tensor, weight: Tensor) -> Tensor:
+    """Return weights with which both sides weigh half in total, (..., n).
+
+    Args:
+        target: (..., n) 0 or 1.
+        weight: (..., n) 0 for padding.
+    """
+    total = torch.zeros_like(weight)
+    for side in (target * weight, (1 - target) * weight):
+        total = total + 0.5 * side / side.sum(-1, keepdim=True).clamp_min(1e-12)
+    return total
