@@ -7,7 +7,7 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from inoculate.cli import adapt, demo, listing, scan, show, terminal, train, watch
+from inoculate.cli import adapt, bench, demo, listing, scan, show, terminal, train, watch
 from inoculate.errors import InoculateError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("watch")(watch.watch_command)
 app.command("show")(show.show_command)
 app.command("demo")(demo.demo_command)
 app.command("train")(train.train_command)
+app.command("bench")(bench.bench_command)
 app.command("list")(listing.list_command)
 
 

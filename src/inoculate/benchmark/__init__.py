@@ -1,0 +1,1 @@
+"""The benchmark: scenarios with permanent ids, a resumable runner, a report that says who lost."""

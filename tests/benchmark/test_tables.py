@@ -1,0 +1,59 @@
+"""Tables as numbers, and records by class."""
+
+import hashlib
+
+import numpy as np
+import polars as pl
+import pytest
+
+from inoculate.benchmark.scenario import Dataset, plan
+from inoculate.benchmark.tables import VIEW, made_up, plain_columns, pool_of, read
+from inoculate.errors import InputError
+from inoculate.task import Encoded
+
+
+def test_text_becomes_a_yes_no_column_for_each_of_its_eight_frequent_values():
+    values = [c for i, c in enumerate("abcdefghij") for _ in range(20 - i)]
+    x = plain_columns(pl.DataFrame({"t": values}))[VIEW]
+    assert x.shape == (len(values), 8)
+    np.testing.assert_array_equal(x[:, 0], [v == "a" for v in values])
+
+
+def test_text_that_is_mostly_numbers_is_numbers_and_infinity_is_unknown():
+    frame = pl.DataFrame({"n": ["1", "2.5", "x"], "f": [1e300, 2.0, float("inf")]})
+    x = plain_columns(frame)[VIEW]
+    np.testing.assert_array_equal(x, np.array([[1, np.nan], [2.5, 2], [np.nan, np.nan]], "f4"))
+
+
+def test_exact_repeats_and_ignored_classes_are_left_out():
+    x = Encoded({VIEW: np.array([[0], [0], [1], [2], [3]], np.float32)})
+    dataset = Dataset(domain="d", name="n", benign=("ok*",), ignore=("?",), merge={"b": "a"})
+    pool = pool_of(dataset, x, np.array(["ok 1", "ok 2", "a", "b", "?"]))
+    assert pool.x.n_records == 3
+    assert len(pool.benign) == 1
+    assert {c: len(r) for c, r in pool.classes.items()} == {"a": 2}
+
+
+def test_another_file_than_the_plan_s_is_refused(tmp_path):
+    pl.DataFrame({"a": [1.0, 2.0], "label": ["x", "ok"]}).write_parquet(tmp_path / "t.parquet")
+    mark = hashlib.sha256((tmp_path / "t.parquet").read_bytes()).hexdigest()
+    dataset = Dataset(domain="d", name="t", file="t.parquet", sha256=mark, benign=("ok",))
+    assert list(read(dataset, tmp_path).pool.classes) == ["x"]
+    with pytest.raises(InputError, match="SHA-256"):
+        read(dataset.model_copy(update={"sha256": "0" * 64}), tmp_path)
+    with pytest.raises(InputError, match="no column 'family'"):
+        read(dataset.model_copy(update={"label": "family"}), tmp_path)
+    with pytest.raises(InputError, match="No such file"):
+        read(dataset, tmp_path / "nowhere")
+
+
+def test_made_tables_are_the_same_each_time():
+    for a, b in zip(made_up(), made_up(), strict=True):
+        np.testing.assert_array_equal(a.pool.x.stacked(), b.pool.x.stacked())
+
+
+def test_the_plan_s_datasets_hold_no_column_that_they_name_as_leaking(data_dir):
+    for dataset in plan().dataset:
+        columns = pl.read_parquet_schema(data_dir / dataset.file)
+        assert set(dataset.left_out) <= set(columns), dataset.name
+        assert dataset.label in columns

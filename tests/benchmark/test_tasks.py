@@ -1,0 +1,160 @@
+"""Draws and figures of one task."""
+
+import numpy as np
+import pytest
+
+from inoculate.benchmark.probes import OneColumn
+from inoculate.benchmark.scenario import Dataset, Scenario, TaskShape
+from inoculate.benchmark.tables import made_up
+from inoculate.benchmark.tasks import (
+    ALL,
+    FIGURES,
+    UNKNOWN,
+    Drawn,
+    cases,
+    draw,
+    judge,
+    near_duplicates,
+)
+from inoculate.learner import Scores
+from inoculate.registry import LEARNERS
+from inoculate.task import BACKGROUND, Support
+
+ISLANDS = next(iter(made_up())).pool
+
+
+def scenario(kind, shots=5, **more):
+    return Scenario(
+        Dataset(domain="made", name="islands"),
+        "never-seen",
+        TaskShape(kind=kind, shots=shots, **more),
+    )
+
+
+def one(kind, number=0, **more):
+    s = scenario(kind, **more)
+    return draw(ISLANDS, s, cases(ISLANDS, s)[0], seed=0, number=number, n=200)
+
+
+def test_a_draw_repeats_and_the_next_one_differs():
+    a, b, c = one("detect"), one("detect"), one("detect", number=1)
+    np.testing.assert_array_equal(a.x.stacked(), b.x.stacked())
+    assert not np.array_equal(a.support.examples.x.stacked(), c.support.examples.x.stacked())
+
+
+def test_no_record_is_in_two_places():
+    found = one("detect", contamination=0.05)
+    parts = (found.support.examples.x, found.support.background, found.x)
+    rows = np.concatenate([p.stacked() for p in parts])
+    assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_contamination_is_there_though_the_class_is_small():
+    found = one("detect", contamination=0.05, background=200)
+    # 120 records of the class: 5 examples, 10 in the background, all others are queries
+    assert (found.y >= 0).sum() == 105
+
+
+def test_zero_day_has_no_example_and_still_threat_queries():
+    found = one("zero_day", shots=0)
+    assert found.support.n_way == 0
+    assert (found.y == 0).sum() > 5
+
+
+def test_open_set_holds_back_whole_classes():
+    found = one("open_set", n_way=4)
+    assert found.support.n_way == 3
+    assert (found.y == UNKNOWN).sum() == 240
+
+
+def test_a_class_without_records_enough_is_not_judged():
+    assert cases(ISLANDS, scenario("detect", 115)) == [f"threat {i}" for i in range(5)]
+    assert cases(ISLANDS, scenario("detect", 116)) == []
+    assert cases(ISLANDS, scenario("detect", 5, background=1_550)) == []
+    assert cases(ISLANDS, scenario("n_way", n_way=4)) == [ALL]
+
+
+def test_detection_figures_by_hand():
+    threat = np.array([[0.0], [0.2], [0.1], [3.0]], np.float32)
+    y = np.array([BACKGROUND, BACKGROUND, 0, 0])
+    found = FIGURES["detect"](Scores(threat, threat[:, 0]), y)
+    assert found["recall"] == 0.5
+    assert found["auroc"] == 0.75
+    assert "recall_thousandth" not in found
+
+
+def test_recall_at_a_thousandth_needs_three_thousand_benign_records():
+    threat = np.arange(3_001, dtype=np.float32)[:, None]
+    y = np.array([*[BACKGROUND] * 3_000, 0])
+    assert FIGURES["detect"](Scores(threat, threat[:, 0]), y)["recall_thousandth"] == 1.0
+
+
+def test_telling_apart_by_hand():
+    threat = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
+    found = FIGURES["n_way"](Scores(threat, threat[:, 0]), np.array([0, 0, 1, 1]))
+    assert found["accuracy"] == 0.75
+    assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert found["worst_of_draw"] == 0.5
+    assert found["over_chance"] == 0.25
+
+
+def test_unknown_threats_by_hand():
+    threat = np.array([[3.0], [2.0], [2.5], [0.0]], np.float32)
+    novelty = np.array([0, 0, 5, 1], np.float32)
+    y = np.array([0, 0, UNKNOWN, BACKGROUND])
+    found = FIGURES["open_set"](Scores(threat, novelty), y)
+    assert found == {"auroc_known": 0.5, "false_at_95": 1.0, "auroc_novelty": 1.0}
+
+
+def test_near_duplicates_are_counted():
+    found = one("detect")
+    assert near_duplicates(found) == 0.0
+    s = found.support
+    copies = Drawn(s, s.examples.x, s.examples.y)
+    assert near_duplicates(copies) == 1.0
+
+
+@pytest.mark.parametrize("name", ["extra_trees", "k_nearest", "logistic"])
+def test_shuffled_labels_give_chance(name):
+    s = scenario("shuffled", n_way=4)
+    learner = LEARNERS.load(name)()
+    found = [
+        judge(learner, draw(ISLANDS, s, ALL, seed=0, number=i, n=50), s.task, seed=i)
+        for i in range(20)
+    ]
+    assert abs(np.mean([f["over_chance"] for f in found])) < 0.12
+    true = draw(ISLANDS, scenario("n_way", n_way=4), ALL, seed=0, number=0, n=50)
+    assert judge(learner, true, scenario("n_way").task, seed=0)["over_chance"] > 0.4
+
+
+def test_examples_that_are_benign_give_chance():
+    s = scenario("detect")
+    found = []
+    for i in range(10):
+        drawn = draw(ISLANDS, s, "threat 1", seed=0, number=i, n=100)
+        rng = np.random.default_rng(i)
+        benign = drawn.x.take(rng.choice(np.flatnonzero(drawn.y == BACKGROUND), 100, False))
+        fake = Drawn(
+            Support(
+                type(drawn.support.examples)(benign.take(np.arange(5)), np.zeros(5, np.int64)),
+                drawn.support.background,
+                drawn.support.classes,
+            ),
+            drawn.x.take(drawn.y == BACKGROUND),
+            np.where(np.arange((drawn.y == BACKGROUND).sum()) % 2, 0, BACKGROUND),
+        )
+        found.append(judge(LEARNERS.load("extra_trees")(), fake, s.task, seed=i)["auroc"])
+    assert abs(np.mean(found) - 0.5) < 0.03
+
+
+def test_one_column_finds_what_one_column_shows():
+    rng = np.random.default_rng(0)
+    drawn = one("detect")
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    x[200:, 2] += 9
+    enc = type(drawn.x)({"table": x})
+    examples = type(drawn.support.examples)(enc.take(np.arange(295, 300)), np.zeros(5, np.int64))
+    support = Support(examples, enc.take(np.arange(200)), ("t",))
+    alarm = OneColumn().adapt(support).score(enc).alarm()
+    assert alarm[200:].mean() > alarm[:200].mean() + 1
+    assert (alarm[200:295] > np.quantile(alarm[:200], 0.99)).mean() > 0.9
