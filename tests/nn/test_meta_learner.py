@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
 from inoculate.checks import toy_tasks
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.learners.ridge import Ridge
-from inoculate.nn.meta_learner import on_arrays
 
 
 def small():
@@ -34,9 +32,3 @@ def test_a_state_of_other_hyperparameters_is_refused():
     with pytest.raises(ArtifactError, match=r"w0 is float32 \(24, 4\), expected float32 \(24, 5\)"):
         Ridge(hidden=5, embedding=3).load_state(state)
     assert small().load_state({}).state() == {}
-
-
-def test_functions_of_arrays_keep_no_gradients():
-    weight = torch.ones(2, 1, requires_grad=True)
-    found = on_arrays(lambda x: x @ weight)(np.ones((3, 2), np.float32))
-    np.testing.assert_array_equal(found, np.full((3, 1), 2, np.float32))

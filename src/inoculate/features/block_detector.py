@@ -1,13 +1,17 @@
 """A detector around any function that scores the inputs of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
-from inoculate.features.space import Novelty, Space, inputs
+from inoculate.features.space import Novelty, Space, inputs, support_inputs
 from inoculate.learner import Scores
-from inoculate.task import Encoded, FloatArray
+from inoculate.task import Encoded, FloatArray, Support
+
+Side = TypeVar("Side")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +31,28 @@ class BlockDetector:
     n_way: int
     threat: Callable[[FloatArray], FloatArray]
     rows: int = 4_096
+
+    @classmethod
+    def of(
+        cls,
+        support: Support,
+        side: Callable[[FloatArray, FloatArray], Side],
+        threat: Callable[[Sequence[Side], FloatArray], FloatArray],
+        *,
+        n_points: int,
+    ) -> "BlockDetector":
+        """Return the detector of a support set.
+
+        Args:
+            support: the support set.
+            side: what is kept of one class, from inputs (s, 2d) and targets (s,).
+            threat: log-odds from what was kept of each class, and inputs.
+            n_points: background records that novelty is measured from.
+        """
+        space = Space.of(support)
+        sides = [side(*support_inputs(space, support, c)) for c in range(support.n_way)]
+        novelty = Novelty.of(space, n_points)
+        return cls(space, novelty, support.n_way, partial(threat, sides))
 
     def score(self, x: Encoded) -> Scores:
         """Return log-odds of each class against background and the other classes."""

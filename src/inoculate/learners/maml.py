@@ -7,15 +7,13 @@ References:
     sides weighing half; AdamW in the outer loop.
 """
 
-import torch
 from torch import Tensor
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import Novelty, Space, problems, support_inputs
+from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp
 from inoculate.nn.inner_loop import adapt_parameters, balanced_log_loss
-from inoculate.nn.meta_learner import MetaLearner, on_arrays
-from inoculate.nn.outer_loop import TaskBatch, mean_loss, one_thread
+from inoculate.nn.meta_learner import MetaLearner, Side
 from inoculate.task import Support
 
 
@@ -57,34 +55,8 @@ class Maml(MetaLearner):
         """Return a perceptron with two hidden layers."""
         return layers((width, self.hidden, self.hidden, 1))
 
-    def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
-        """Return the mean loss on the queries after the inner loop, over a batch of problems."""
-
-        def one(
-            x: Tensor, y: Tensor, w: Tensor, query: Tensor, query_y: Tensor, query_w: Tensor
-        ) -> Tensor:
-            adapted = self._inner(parameters, x, y, w)
-            return balanced_log_loss(mlp(adapted, query)[:, 0], query_y, query_w)
-
-        return mean_loss(one, batch)
-
-    def adapt(self, support: Support, *, seed: int = 0) -> BlockDetector:
-        """Take the inner loop's steps for each class; ``seed`` changes nothing."""
-        self.check_fits(support)
-        space, networks = Space.of(support), []
-        with one_thread():
-            for c in range(support.n_way):
-                x, y = (torch.from_numpy(a) for a in support_inputs(space, support, c))
-                adapted = self._inner(self.parameters_, x, y, torch.ones_like(y))
-                networks.append({k: v.detach() for k, v in adapted.items()})
-
-        def threat(x: Tensor) -> Tensor:
-            return torch.cat([mlp(network, x) for network in networks], dim=1)
-
-        novelty = Novelty.of(space, self.n_points)
-        return BlockDetector(space, novelty, support.n_way, on_arrays(threat), rows=16_384)
-
-    def _inner(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Parameters:
+    def fit_side(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Side:
+        """Return the network after the inner loop's steps."""
         return adapt_parameters(
             lambda p: balanced_log_loss(mlp(p, x)[:, 0], y, w),
             parameters,
@@ -92,3 +64,12 @@ class Maml(MetaLearner):
             rate=self.inner_rate,
             first_order=self.first_order,
         )
+
+    def log_odds(self, parameters: Parameters, side: Side, query: Tensor) -> Tensor:
+        """Return the adapted network's output."""
+        return mlp(side, query)[:, 0]
+
+    def adapt(self, support: Support, *, seed: int = 0) -> BlockDetector:
+        """Take the inner loop's steps for each class; ``seed`` changes nothing."""
+        self.check_fits(support)
+        return BlockDetector.of(support, self.side, self.threat, n_points=self.n_points)

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import Novelty, Space, problems, support_inputs
+from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp
-from inoculate.nn.inner_loop import balanced_log_loss
-from inoculate.nn.meta_learner import MetaLearner, on_arrays
-from inoculate.nn.outer_loop import TaskBatch, one_thread
+from inoculate.nn.meta_learner import MetaLearner, Side
 from inoculate.task import Support
 
 
@@ -77,27 +75,19 @@ class ProtoNet(MetaLearner):
         """Return a perceptron with one hidden layer."""
         return layers((width, self.hidden, self.embedding))
 
-    def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
-        """Return the mean loss on the queries, over a batch of problems."""
-        support, query = mlp(parameters, batch.support), mlp(parameters, batch.query)
-        logits = log_odds(query, support, batch.target, batch.weight)
-        each = torch.func.vmap(balanced_log_loss)(logits, batch.query_target, batch.query_weight)
-        return each.mean()
+    def embed(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return records in the learned space."""
+        return mlp(parameters, x)
 
-    @torch.inference_mode()
+    def fit_side(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Side:
+        """Return the support as it is."""
+        return {"support": x, "target": y, "weight": w}
+
+    def log_odds(self, parameters: Parameters, side: Side, query: Tensor) -> Tensor:
+        """Return ``log_odds``."""
+        return log_odds(query, side["support"], side["target"], side["weight"])
+
     def adapt(self, support: Support, *, seed: int = 0) -> BlockDetector:
         """Embed the support set; ``seed`` changes nothing."""
         self.check_fits(support)
-        space = Space.of(support)
-        parameters, sides = self.parameters_, []
-        with one_thread():
-            for c in range(support.n_way):
-                x, target = (torch.from_numpy(a) for a in support_inputs(space, support, c))
-                sides.append((mlp(parameters, x), target, torch.ones_like(target)))
-
-        def threat(x: Tensor) -> Tensor:
-            query = mlp(parameters, x)
-            return torch.stack([log_odds(query, *side) for side in sides], dim=1)
-
-        novelty = Novelty.of(space, self.n_points)
-        return BlockDetector(space, novelty, support.n_way, on_arrays(threat))
+        return BlockDetector.of(support, self.side, self.threat, n_points=self.n_points)

@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import Novelty, Space, problems, support_inputs
+from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, Plan, layers, mlp
-from inoculate.nn.inner_loop import balanced_log_loss, balanced_weights
-from inoculate.nn.meta_learner import MetaLearner, on_arrays
-from inoculate.nn.outer_loop import TaskBatch, one_thread
+from inoculate.nn.inner_loop import balanced_weights
+from inoculate.nn.meta_learner import MetaLearner, Side
 from inoculate.task import Support
 
 
@@ -78,39 +77,20 @@ class Ridge(MetaLearner):
         head = {"log_penalty": Plan((), -2.0), "scale": Plan((), 4.0), "shift": Plan((), 0.0)}
         return layers((width, self.hidden, self.embedding)) | head
 
-    def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
-        """Return the mean loss on the queries, over a batch of problems."""
-        v = _head(parameters, batch.support, batch.target, batch.weight)
-        query = embed(parameters, batch.query)
-        logits = parameters["scale"] * (query @ v[..., None])[..., 0] + parameters["shift"]
-        each = torch.func.vmap(balanced_log_loss)(logits, batch.query_target, batch.query_weight)
-        return each.mean()
+    def embed(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return records in the learned space and a constant 1, (..., embedding + 1)."""
+        return functional.pad(mlp(parameters, x), (0, 1), value=1.0)
 
-    @torch.inference_mode()
+    def fit_side(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Side:
+        """Return the solution of one class."""
+        penalty = parameters["log_penalty"].exp()
+        return {"v": solve_ridge(x, 2 * y - 1, balanced_weights(y, w), penalty)}
+
+    def log_odds(self, parameters: Parameters, side: Side, query: Tensor) -> Tensor:
+        """Return the scaled and shifted prediction."""
+        return parameters["scale"] * (query @ side["v"]) + parameters["shift"]
+
     def adapt(self, support: Support, *, seed: int = 0) -> BlockDetector:
         """Solve for the head of each class; ``seed`` changes nothing."""
         self.check_fits(support)
-        space, heads = Space.of(support), []
-        parameters = self.parameters_
-        with one_thread():
-            for c in range(support.n_way):
-                x, target = (torch.from_numpy(a) for a in support_inputs(space, support, c))
-                heads.append(_head(parameters, x, target, torch.ones_like(target)))
-
-        def threat(x: Tensor) -> Tensor:
-            found = embed(parameters, x) @ torch.stack(heads, dim=1)
-            return parameters["scale"] * found + parameters["shift"]
-
-        novelty = Novelty.of(space, self.n_points)
-        return BlockDetector(space, novelty, support.n_way, on_arrays(threat))
-
-
-def embed(parameters: Parameters, x: Tensor) -> Tensor:
-    """Return records in the learned space and a constant 1, (..., e + 1)."""
-    return functional.pad(mlp(parameters, x), (0, 1), value=1.0)
-
-
-def _head(parameters: Parameters, x: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    penalty = parameters["log_penalty"].exp()
-    weight = balanced_weights(target, weight)
-    return solve_ridge(embed(parameters, x), 2 * target - 1, weight, penalty)
+        return BlockDetector.of(support, self.side, self.threat, n_points=self.n_points)

@@ -1,7 +1,12 @@
-"""What learners share that meta-train one set of arrays over batches of binary problems."""
+"""What learners share that meta-train one set of arrays over batches of binary problems.
+
+Such a learner is three pure functions of its arrays: records to embeddings, one class's support
+to a *side* (what is kept of it), and a side and queries to log-odds. The outer loop, scoring
+and the store follow from them.
+"""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Self
 
 import torch
@@ -9,15 +14,24 @@ from torch import Tensor
 
 from inoculate.learner import Learner, State
 from inoculate.nn.encoders import Layout, Parameters, draw
-from inoculate.nn.outer_loop import Problem, TaskBatch, check_columns, meta_train, restore
+from inoculate.nn.inner_loop import balanced_log_loss
+from inoculate.nn.outer_loop import (
+    Problem,
+    TaskBatch,
+    check_columns,
+    meta_train,
+    one_thread,
+    over_problems,
+    restore,
+)
 from inoculate.task import FloatArray, Support, Task
+
+Side = Parameters
+"""What a learner keeps of one class against the rest, by name."""
 
 
 class MetaLearner(Learner):
     """Meta-trained: needs ``meta_fit`` or a prior, and the columns it was meta-trained on.
-
-    A learner on top of it says which arrays there are, what their loss on a batch is, and how
-    a support set is adapted to.
 
     Attributes:
         plain: outer steps are plain gradient steps; see ``meta_train``.
@@ -46,9 +60,36 @@ class MetaLearner(Learner):
     def layout(self, width: int) -> Layout:
         """Return the learned arrays for a width of the input; ``w0`` takes the input."""
 
+    def embed(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return what of a record (..., d) does not depend on the class; here all of it."""
+        return x
+
     @abstractmethod
+    def fit_side(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Side:
+        """Return what is kept of one class against the rest.
+
+        Args:
+            parameters: of ``layout``.
+            x: (s, e) embedded support.
+            y: (s,) 1 for examples of the class, 0 for the rest.
+            w: (s,) 0 for padding.
+        """
+
+    @abstractmethod
+    def log_odds(self, parameters: Parameters, side: Side, query: Tensor) -> Tensor:
+        """Return log-odds of the class for embedded queries (q, e), (q,)."""
+
     def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
-        """Return the mean loss over a batch of problems, to be differentiated."""
+        """Return the mean loss on the queries, over a batch of problems at once."""
+
+        def one(
+            x: Tensor, y: Tensor, w: Tensor, query: Tensor, query_y: Tensor, query_w: Tensor
+        ) -> Tensor:
+            side = self.fit_side(parameters, self.embed(parameters, x), y, w)
+            logits = self.log_odds(parameters, side, self.embed(parameters, query))
+            return balanced_log_loss(logits, query_y, query_w)
+
+        return over_problems(one, batch).mean()
 
     def meta_fit(self, tasks: Iterable[Task], *, seed: int = 0) -> Self:
         """Learn the arrays in one pass over the tasks; without any, nothing changes."""
@@ -71,6 +112,22 @@ class MetaLearner(Learner):
         """
         check_columns(self.parameters_, support, type(self).__module__.rpartition(".")[2])
 
+    @torch.no_grad()
+    def side(self, x: FloatArray, target: FloatArray) -> Side:
+        """Return what is kept of one class, from its support (s, d) and targets (s,)."""
+        with one_thread():
+            y = torch.from_numpy(target)
+            embedded = self.embed(self.parameters_, torch.from_numpy(x))
+            return self.fit_side(self.parameters_, embedded, y, torch.ones_like(y))
+
+    @torch.no_grad()
+    def threat(self, sides: Sequence[Side], x: FloatArray) -> FloatArray:
+        """Return log-odds of each class, (n, n_way), of records (n, d)."""
+        query = self.embed(self.parameters_, torch.from_numpy(x))
+        each = [self.log_odds(self.parameters_, side, query) for side in sides]
+        found: FloatArray = torch.stack(each, dim=1).numpy()
+        return found
+
     def state(self) -> State:
         """Return the learned arrays by name."""
         return {k: v.numpy() for k, v in self.parameters_.items()}
@@ -83,14 +140,3 @@ class MetaLearner(Learner):
         """
         self.parameters_ = restore(state, self.layout)
         return self
-
-
-def on_arrays(logits: Callable[[Tensor], Tensor]) -> Callable[[FloatArray], FloatArray]:
-    """Return a function of tensors as one of arrays that keeps no gradients."""
-
-    def of_arrays(x: FloatArray) -> FloatArray:
-        with torch.inference_mode():
-            found: FloatArray = logits(torch.from_numpy(x)).numpy()
-            return found
-
-    return of_arrays

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from inoculate.errors import ArtifactError, TaskError
 from inoculate.learner import State
 from inoculate.nn.encoders import Layout, Parameters
 from inoculate.task import FloatArray, Support
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +50,13 @@ class TaskBatch:
         return TaskBatch(*(getattr(self, n).to(dtype) for n in names))
 
 
-One = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Loss of one problem from its support, targets and weights, then those of its query."""
+One = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], T]
+"""Function of one problem: its support, targets and weights, then those of its query."""
 
 
-def mean_loss(one: One, batch: TaskBatch) -> Tensor:
-    """Return the mean loss over a batch of problems, all computed at once."""
-    each: Tensor = torch.func.vmap(one)(
+def over_problems(one: One[T], batch: TaskBatch) -> T:
+    """Return what a function gives for each problem of a batch, all computed at once."""
+    found: T = torch.func.vmap(one)(
         batch.support,
         batch.target,
         batch.weight,
@@ -61,7 +64,7 @@ def mean_loss(one: One, batch: TaskBatch) -> Tensor:
         batch.query_target,
         batch.query_weight,
     )
-    return each.mean()
+    return found
 
 
 Problem = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
