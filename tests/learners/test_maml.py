@@ -7,7 +7,7 @@ import torch
 from inoculate.checks import toy_tasks
 from inoculate.errors import TaskError
 from inoculate.features.space import problems
-from inoculate.learners.maml import Maml
+from inoculate.learners.maml import Maml, step_weights
 from inoculate.nn.encoders import init_mlp
 from inoculate.nn.outer_loop import pack
 from inoculate.nn.self_check import check_meta_gradient, meta_gradient
@@ -33,6 +33,54 @@ def test_a_detached_inner_loop_does_not_equal_them():
     assert meta_gradient(learner, task).gap > 0.05
     with pytest.raises(AssertionError, match="is off by"):
         check_meta_gradient(learner, task)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"meta_sgd": True}, {"multi_step_loss": 10}, {"meta_sgd": True, "multi_step_loss": 3}],
+)
+def test_with_options_too(options):
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    check_meta_gradient(Maml(hidden=6, steps=3, **options), task)
+    assert meta_gradient(Maml(hidden=6, steps=3, first_order=True, **options), task).gap > 0.05
+
+
+def test_a_rate_for_each_parameter_is_what_a_step_is_multiplied_by():
+    batch, parameters = setting()
+    learner, support = Maml(steps=1, meta_sgd=True), (batch.support[0], batch.target[0])
+    ones = torch.ones_like(batch.target[0])
+    plain = Maml(steps=1, inner_rate=1.0).fit_side(parameters, *support, ones)
+    generator = torch.Generator().manual_seed(0)
+    rates = {k: torch.rand(v.shape, generator=generator).double() for k, v in parameters.items()}
+    learned = {**parameters, **{f"rate.{k}": v for k, v in rates.items()}}
+    side = learner.fit_side(learned, *support, ones)
+    assert set(side) == set(parameters)
+    for name, start in parameters.items():
+        torch.testing.assert_close(side[name], start + rates[name] * (plain[name] - start))
+
+
+def test_rates_are_learned_and_stored():
+    learner = Maml(hidden=8, meta_sgd=True, rate=0.01).meta_fit(toy_tasks(60, seed=0))
+    rates = learner.state()["rate.w1"]
+    assert np.abs(rates - learner.inner_rate).max() > 0.01
+    assert len(np.unique(rates)) > 1
+
+
+def test_the_multi_step_loss_is_the_weighted_sum_over_the_steps():
+    batch, parameters = setting()
+    learner = Maml(steps=3, multi_step_loss=4)
+    each = [Maml(steps=i).meta_loss(parameters, batch) for i in (1, 2, 3)]
+    expected = 0.25 * each[0] + 0.25 * each[1] + 0.5 * each[2]
+    torch.testing.assert_close(learner.meta_loss(parameters, batch, step=1), expected)
+    for step in (4, 5, None):
+        torch.testing.assert_close(learner.meta_loss(parameters, batch, step=step), each[2])
+
+
+def test_weights_go_from_equal_to_the_last_alone():
+    assert step_weights(4, 0) == pytest.approx([0.25] * 4)
+    assert step_weights(4, 0.5) == pytest.approx([0.125] * 3 + [0.625])
+    assert step_weights(4, 1) == pytest.approx([0, 0, 0, 1])
+    assert step_weights(1, 0) == [1]
 
 
 def test_problems_of_one_batch_do_not_touch_each_other():

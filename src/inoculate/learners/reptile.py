@@ -62,7 +62,9 @@ class Reptile(MetaLearner):
         """Return a perceptron with two hidden layers."""
         return layers((width, self.hidden, self.hidden, 1))
 
-    def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
+    def meta_loss(
+        self, parameters: Parameters, batch: TaskBatch, *, step: int | None = None
+    ) -> Tensor:
         """Return ``mean |theta - phi|^2 / 2`` with phi held constant.
 
         Its gradient is ``mean(theta - phi)``, so a plain gradient step of size eps is the

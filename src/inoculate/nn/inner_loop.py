@@ -3,6 +3,8 @@
 References:
     Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
     Networks", ICML 2017, equation 1 (the step) and section 5.2 (first-order approximation).
+    Li, Zhou, Chen and Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning", arXiv
+    1707.09835, 2017, algorithm 1, for a rate of each parameter.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,12 @@ Loss = Callable[[Parameters], Tensor]
 
 
 def adapt_parameters(
-    loss: Loss, parameters: Parameters, *, steps: int, rate: float, first_order: bool = False
+    loss: Loss,
+    parameters: Parameters,
+    *,
+    steps: int,
+    rate: float | Parameters,
+    first_order: bool = False,
 ) -> Parameters:
     """Return parameters after gradient steps on a loss.
 
@@ -27,14 +34,15 @@ def adapt_parameters(
         loss: of the support set, a scalar.
         parameters: where to start; not changed.
         steps: number of gradient steps.
-        rate: size of each.
+        rate: size of each; one for all, or of each entry of each array.
         first_order: detach the steps.
     """
+    rates = rate if isinstance(rate, dict) else dict.fromkeys(parameters, rate)
     for _ in range(steps):
         slopes = torch.func.grad(loss)(parameters)
         if first_order:
             slopes = {k: s.detach() for k, s in slopes.items()}
-        parameters = {k: p - rate * slopes[k] for k, p in parameters.items()}
+        parameters = {k: p - rates[k] * slopes[k] for k, p in parameters.items()}
     return parameters
 
 

@@ -7,6 +7,7 @@ and the store follow from them.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import ClassVar, Self
 
 import torch
@@ -45,7 +46,7 @@ class MetaLearner(Learner):
     meta_trained: ClassVar[bool] = True
     plain: ClassVar[bool] = False
 
-    def __init__(self, *, batch_size: int, rate: float, n_points: int) -> None:
+    def __init__(self, *, batch_size: int, rate: float, n_points: int = 64) -> None:
         self.batch_size = batch_size
         self.rate = rate
         self.n_points = n_points
@@ -79,8 +80,16 @@ class MetaLearner(Learner):
     def log_odds(self, parameters: Parameters, side: Side, query: Tensor) -> Tensor:
         """Return log-odds of the class for embedded queries (q, e), (q,)."""
 
-    def meta_loss(self, parameters: Parameters, batch: TaskBatch) -> Tensor:
-        """Return the mean loss on the queries, over a batch of problems at once."""
+    def meta_loss(
+        self, parameters: Parameters, batch: TaskBatch, *, step: int | None = None
+    ) -> Tensor:
+        """Return the mean loss on the queries, over a batch of problems at once.
+
+        Args:
+            parameters: of ``layout``.
+            batch: the problems.
+            step: batches before this one, for a loss that changes on the way; None: the last.
+        """
 
         def one(
             x: Tensor, y: Tensor, w: Tensor, query: Tensor, query_y: Tensor, query_w: Tensor
@@ -93,10 +102,11 @@ class MetaLearner(Learner):
 
     def meta_fit(self, tasks: Iterable[Task], *, seed: int = 0) -> Self:
         """Learn the arrays in one pass over the tasks; without any, nothing changes."""
+        steps = count()
         learned = meta_train(
             self.problems(tasks),
             lambda width: draw(self.layout(width), seed=seed),
-            self.meta_loss,
+            lambda parameters, batch: self.meta_loss(parameters, batch, step=next(steps)),
             batch_size=self.batch_size,
             rate=self.rate,
             plain=self.plain,

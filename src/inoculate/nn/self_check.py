@@ -44,6 +44,7 @@ def meta_gradient(
     """Return about ``entries`` entries of each array's meta-gradient, in double precision.
 
     Costs two evaluations of the meta-loss an entry: give it a small task and a small network.
+    The meta-loss is that of the first step of meta-training.
 
     Args:
         learner: what it has learned is not looked at.
@@ -56,7 +57,9 @@ def meta_gradient(
     drawn = draw(layout, seed=seed, dtype=torch.float64)
     parameters = {k: v.requires_grad_() for k, v in drawn.items()}
     with one_thread():
-        slopes = torch.autograd.grad(learner.meta_loss(parameters, batch), [*parameters.values()])
+        slopes = torch.autograd.grad(
+            learner.meta_loss(parameters, batch, step=0), [*parameters.values()]
+        )
         backward, differences = [], []
         for array, slope in zip(parameters.values(), slopes, strict=True):
             for i in range(0, array.numel(), max(1, array.numel() // entries)):
@@ -72,7 +75,7 @@ def _difference(
     before, ends = flat[i].item(), []
     for sign in (1, -1):
         flat[i] = before + sign * _STEP
-        ends.append(learner.meta_loss(parameters, batch).item())
+        ends.append(learner.meta_loss(parameters, batch, step=0).item())
     flat[i] = before
     return (ends[0] - ends[1]) / (2 * _STEP)
 
