@@ -85,11 +85,18 @@ def test_a_prior_takes_no_part_where_it_was_trained_or_its_columns_do_not_fit():
 
     data = MADE["islands"]
     data = replace(data, dataset=data.dataset.model_copy(update={"sha256": "abc"}))
-    assert Entrant(Prior()).may(data, "never-seen")
-    assert not Entrant(Prior(), seen=frozenset({"abc"})).may(data, "never-seen")
-    assert Entrant(Prior(), seen=frozenset({"abc"})).may(data, "unseen-classes")
-    assert not Entrant(Tied()).may(data, "never-seen")
-    assert Entrant(Tied(), views=()).may(replace(data, views=()), "never-seen")
+    never, unseen = WORK[0], replace(WORK[0], split="unseen-classes")
+    assert Entrant(Prior()).may(data, never)
+    assert not Entrant(Prior(), seen=frozenset({"abc"})).may(data, never)
+    assert Entrant(Prior(), seen=frozenset({"abc"})).may(data, unseen)
+    assert not Entrant(Tied()).may(data, never)
+    assert Entrant(Tied(), views=()).may(replace(data, views=()), never)
+
+
+def test_a_learner_may_take_part_in_some_kinds_only(tmp_path):
+    entrants = {"k_nearest": Entrant(LEARNERS.load("k_nearest")(), kinds=frozenset({"zero_day"}))}
+    found = list(run(WORK, entrants, load, BUDGET, tmp_path / "r"))
+    assert {r.kind for r in found} == {"zero_day"}
 
 
 def test_a_learner_that_refuses_is_reported_and_the_others_go_on(tmp_path):

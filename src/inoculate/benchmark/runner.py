@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from inoculate.benchmark.scenario import Dataset, Scenario
+from inoculate.benchmark.scenario import Dataset, Kind, Scenario
 from inoculate.benchmark.tables import Data
 from inoculate.benchmark.tasks import Figures, cases, draw, judge
 from inoculate.domain import View
@@ -35,16 +35,20 @@ class Entrant:
         views: columns a meta-trained learner is tied to; None where it has none.
         seen: SHA-256 of files it was meta-trained or chosen on.
         baseline: one of the simple methods that a prior must beat.
+        kinds: of task that it can do; None for all.
     """
 
     learner: Learner
     views: tuple[View, ...] | None = None
     seen: frozenset[str] = frozenset()
     baseline: bool = True
+    kinds: frozenset[Kind] | None = None
 
-    def may(self, data: Data, split: str) -> bool:
-        """Return True where the columns fit and the split's rule is kept."""
-        if split == "never-seen" and data.dataset.sha256 in self.seen:
+    def may(self, data: Data, scenario: Scenario) -> bool:
+        """Return True where kind and columns fit and the split's rule is kept."""
+        if self.kinds is not None and scenario.task.kind not in self.kinds:
+            return False
+        if scenario.split == "never-seen" and data.dataset.sha256 in self.seen:
             return False
         free = not self.learner.meta_trained or self.learner.schema_free
         return free or (self.views is not None and self.views == data.views)
@@ -124,7 +128,7 @@ def run(
                 continue
             if data is None or data.dataset != scenario.dataset:
                 data = load(scenario.dataset)
-            if entrant.may(data, scenario.split) and cases(data.pool, scenario):
+            if entrant.may(data, scenario) and cases(data.pool, scenario):
                 result = measure(scenario, name, entrant, data, budget, digest)
                 _append(file, result)
                 yield result
