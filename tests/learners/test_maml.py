@@ -1,10 +1,12 @@
 """What only MAML promises; the common contract is in test_contracts.py."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 
-from inoculate.checks import toy_tasks
+from inoculate.checks import LEARNER_CHECKS, toy_tasks
 from inoculate.errors import TaskError
 from inoculate.features.space import problems
 from inoculate.learners.maml import Maml, step_weights
@@ -43,6 +45,16 @@ def test_with_options_too(options):
     (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
     check_meta_gradient(Maml(hidden=6, steps=3, **options), task)
     assert meta_gradient(Maml(hidden=6, steps=3, first_order=True, **options), task).gap > 0.05
+
+
+@cache
+def with_options():
+    return Maml(meta_sgd=True, multi_step_loss=5).meta_fit(toy_tasks(50, seed=0))
+
+
+@pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda c: c.__name__)
+def test_with_options_the_common_contract_holds_too(check):
+    check(with_options())
 
 
 def test_a_rate_for_each_parameter_is_what_a_step_is_multiplied_by():

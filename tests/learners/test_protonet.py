@@ -1,12 +1,15 @@
 """What only prototypical networks promise; the common contract is in test_contracts.py."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 
-from inoculate.checks import toy_tasks
+from inoculate.checks import LEARNER_CHECKS, toy_tasks
 from inoculate.errors import TaskError
-from inoculate.learners.protonet import ProtoNet, log_odds
+from inoculate.learners.protonet import ProtoNet, log_odds, mahalanobis_metric
+from inoculate.nn.self_check import check_meta_gradient
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
 
@@ -34,6 +37,48 @@ def test_background_records_are_averaged_and_padding_counts_nothing():
     squares = torch.cdist(query, support) ** 2
     expected = -squares[:, 0] - torch.exp(-squares[:, 1:4]).mean(1).log()
     torch.testing.assert_close(odds, expected)
+
+
+def test_the_metric_gives_half_the_mahalanobis_distance_of_the_paper():
+    x, weight = draws(9, 3), torch.tensor([1.0] * 8 + [0]).double()
+    mine = torch.tensor([1.0, 1, 1, 1] + [0] * 5).double()
+    metric = mahalanobis_metric(x, mine, weight)
+    covariance = 4 / 5 * torch.cov(x[:4].T) + 1 / 5 * torch.cov(x[:8].T) + torch.eye(3)
+    gap = draws(3, seed=2)
+    expected = 0.5 * gap @ torch.linalg.inv(covariance) @ gap
+    torch.testing.assert_close((gap @ metric).square().sum(), expected)
+
+
+def test_one_example_takes_half_of_the_covariance_of_the_task():
+    x, mine = draws(6, 3), torch.tensor([1.0, 0, 0, 0, 0, 0]).double()
+    metric = mahalanobis_metric(x, mine, torch.ones(6).double())
+    expected = torch.linalg.inv(0.5 * torch.cov(x.T) + torch.eye(3)) / 2
+    torch.testing.assert_close(metric @ metric.T, expected)
+
+
+def test_odds_are_taken_under_both_metrics():
+    query, support = draws(5, 3), draws(4, 3, seed=1)
+    target, ones = torch.tensor([1.0, 1, 0, 0]).double(), torch.ones(4).double()
+    mine, rest = draws(3, 3, seed=2), draws(3, 3, seed=3)
+    near = torch.cdist(query @ mine, support[:2].mean(0, keepdim=True) @ mine)[:, 0] ** 2
+    far = torch.cdist(query @ rest, support[2:] @ rest) ** 2
+    odds = log_odds(query, support, target, ones, (mine, rest))
+    torch.testing.assert_close(odds, -near - torch.exp(-far).mean(1).log())
+
+
+def test_the_loss_is_differentiated_through_the_covariances():
+    (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
+    check_meta_gradient(ProtoNet(hidden=5, embedding=3, mahalanobis=True), task)
+
+
+@cache
+def mahalanobis():
+    return ProtoNet(mahalanobis=True).meta_fit(toy_tasks(50, seed=0))
+
+
+@pytest.mark.parametrize("check", LEARNER_CHECKS, ids=lambda c: c.__name__)
+def test_with_covariances_the_common_contract_holds_too(check):
+    check(mahalanobis())
 
 
 def test_far_records_give_finite_odds():
