@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inoculate.benchmark.runner import Result
-from inoculate.benchmark.statistics import tables
+from inoculate.benchmark.statistics import over_shots, tables
 
 
 def results(learner, level, *, baseline=True, n_classes=8, datasets=("a", "b"), noise=0.01):
@@ -68,6 +68,15 @@ def test_means_are_over_the_datasets_that_all_have():
     )
     assert table.datasets == ("a",)
     assert set(table.rows[1].by_dataset) == {"a", "b"}
+
+
+def test_quality_against_examples_is_of_the_same_classes():
+    few, many = (tables(results("trees", 0.5, n_classes=n, noise=0.4)) for n in (8, 3))
+    (a, b) = over_shots([*few, *many])["trees"]
+    first = [v for cs in few[0].rows[0].by_class.values() for c, v in cs.items() if c in "c0c1c2"]
+    assert a == pytest.approx(np.mean(first))
+    assert b == pytest.approx(many[0].rows[0].figures["recall"].mean)
+    assert a != pytest.approx(few[0].rows[0].figures["recall"].mean, abs=1e-6)
 
 
 def test_no_baseline_gives_no_verdict():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from inoculate.benchmark.report import NAMES, figure
-from inoculate.benchmark.statistics import Table
+from inoculate.benchmark.statistics import Table, over_shots
 
 _COLORS = ("#0b6e99", "#d9480f", "#2b8a3e", "#9c36b5", "#e6a700", "#5f3dc4", "#c2255c", "#495057")
 _WIDTH, _BAR, _LEFT, _RIGHT = 640, 24, 190, 60
@@ -37,7 +37,9 @@ def page(tables: Sequence[Table], facts: Mapping[str, str]) -> str:
     parts = [f"<li>{escape(k)}: {escape(v)}</li>" for k, v in facts.items()]
     losses = [f"<li>{escape(t.group)}: {escape(x)}</li>" for t in tables for x in t.losses()]
     body = ["<h1>Benchmark</h1><ul>", *parts, "</ul>"]
-    body += ["<h2>Where priors lose</h2><ul>", *(losses or ["<li>nowhere, or none took part</li>"])]
+    took_part = any(not r.baseline for t in tables for r in t.rows)
+    none = "<li>On no dataset</li>" if took_part else "<li>No prior took part</li>"
+    body += ["<h2>Where priors lose</h2><ul>", *(losses or [none])]
     body += ["</ul>", *_plots(tables, colors), "<h2>Tables</h2>", *map(_table, tables)]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -65,7 +67,9 @@ def _plots(tables: Sequence[Table], colors: Mapping[str, str]) -> list[str]:
             f"Mean rank over datasets ({main.group}; 1 is best)": bars(
                 {r.learner: r.rank for r in main.rows}, colors
             ),
-            f"{name} against examples": lines(_by_shots(split, list(detect.values())), colors),
+            f"{name} against examples (classes that all have)": lines(
+                _by_shots(split, list(detect.values())), colors
+            ),
             f"Worst class, {name} ({main.group})": bars(
                 {r.learner: r.worst for r in main.rows}, colors
             ),
@@ -83,13 +87,14 @@ def _plots(tables: Sequence[Table], colors: Mapping[str, str]) -> list[str]:
 
 
 def _by_shots(split: str, tables: Sequence[Table]) -> Series:
-    found: dict[str, list[tuple[float, float]]] = {}
-    for table in tables:
-        if match := re.fullmatch(re.escape(split) + r"/detect/(\d+)", table.group):
-            for row in table.rows:
-                value = row.figures[table.headline].mean
-                found.setdefault(row.learner, []).append((float(match[1]), value))
-    return {n: sorted(points) for n, points in found.items()}
+    shots = {
+        int(match[1]): t
+        for t in tables
+        if (match := re.fullmatch(re.escape(split) + r"/detect/(\d+)", t.group))
+    }
+    numbers = sorted(shots)
+    found = over_shots([shots[k] for k in numbers])
+    return {n: [(float(k), v) for k, v in zip(numbers, vs, strict=True)] for n, vs in found.items()}
 
 
 def bars(values: Mapping[str, float], colors: Mapping[str, str]) -> str:
@@ -152,7 +157,8 @@ def _svg(height: int, parts: Sequence[str]) -> str:
 
 
 def _table(table: Table) -> str:
-    shown = [f for f in NAMES if any(f in r.figures for r in table.rows)]
+    hidden = {"near_duplicates", "over_chance"} - {table.headline}
+    shown = [f for f in NAMES if f not in hidden and any(f in r.figures for r in table.rows)]
     head = ["learner", "rank", *(NAMES[f] for f in shown), "worst class", ""]
     rows = [f"<tr>{''.join(f'<th>{escape(h)}</th>' for h in head)}</tr>"]
     for row in table.rows:

@@ -72,6 +72,7 @@ class Row:
         rank: mean rank over datasets, 1 is best.
         gaps: by figure; none for the best baseline itself.
         by_dataset: the headline figure, also of datasets outside the means.
+        by_class: the same by dataset and class.
     """
 
     learner: str
@@ -82,6 +83,7 @@ class Row:
     rank: float
     gaps: dict[str, Gap]
     by_dataset: dict[str, float]
+    by_class: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,11 @@ def _table(group: str, results: Sequence[Result], seed: int) -> Table:
     for name, mine in inside.items():
         figures = {f: _interval(_values(mine, f), seed) for f in _figures(mine)}
         compared = {f: g[name] for f, g in gaps.items() if name in g}
-        shown = (*_worst(mine, headline), ranks[name], compared, means[name])
+        by_class = {
+            d: {c: _mean({c: draws}, headline) for c, draws in classes.items()}
+            for d, classes in cells[name].items()
+        }
+        shown = (*_worst(mine, headline), ranks[name], compared, means[name], by_class)
         rows.append(Row(name, name in simple, figures, *shown))
     rows.sort(key=lambda r: -r.figures[headline].mean)
     best = next((r.learner for r in rows if r.baseline), None)
@@ -244,4 +250,28 @@ def _ranks(means: Mapping[str, Sequence[float]]) -> dict[str, float]:
     ranks = np.where(np.isnan(values), np.nan, above + (same + 1) / 2)
     return {
         n: float(np.nanmean(r)) if len(r) else math.nan for n, r in zip(names, ranks, strict=True)
+    }
+
+
+def over_shots(tables: Sequence[Table]) -> dict[str, list[float]]:
+    """Return each learner's mean headline figure in several tables, on the classes of all.
+
+    Rare classes have not records enough for many examples: a mean over another set of classes
+    for each number of examples would say nothing about their number.
+
+    Args:
+        tables: of one kind of task, differing in the number of examples.
+    """
+    rows = [{r.learner: r.by_class for r in t.rows} for t in tables]
+    names = [n for n in rows[0] if all(n in r for r in rows)] if rows else []
+    cells = [{(d, c) for d, cs in r[n].items() for c in cs} for r in rows for n in names]
+    shared = sorted(set.intersection(*cells)) if cells else []
+    datasets = sorted({d for d, _ in shared})
+    return {
+        n: [
+            float(np.mean([np.mean([r[n][d][c] for e, c in shared if e == d]) for d in datasets]))
+            for r in rows
+        ]
+        for n in names
+        if datasets
     }

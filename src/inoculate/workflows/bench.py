@@ -232,7 +232,7 @@ def _simple(notes: list[str]) -> Iterator[tuple[str, Entrant]]:
 def _write(request: Request, budget: Budget, found: Sequence[Table]) -> None:
     size = "full" if request.full else "smoke"
     facts = {
-        "Made by": f"`inoculate bench --size {size}`, version {__version__}",
+        "Made by": f"inoculate bench --size {size}, version {__version__}",
         "Draws": f"{budget.draws} a class, up to {budget.n_query} queries, seed {budget.seed}",
         "Machine": f"{platform.machine()}, Python {platform.python_version()}, one process",
     }
