@@ -149,3 +149,26 @@ def test_context_counts_where_the_user_says_so(tmp_path):
     )
     (view,) = report.manifest.views
     assert any(c.context for c in view.columns)
+
+
+def test_a_prior_for_any_table_adapts_on_the_user_s_own_columns(table):
+    report = adapt(request(table, prior="evidence"))
+    assert report.manifest.learner.name == "evidence"
+    assert report.manifest.prior.name == "evidence"
+    assert {c.source or c.name for v in report.manifest.views for c in v.columns} == {
+        "size", "rate", "tool",
+    }  # fmt: skip
+    assert report.promises.found == 5
+
+
+def test_another_learner_may_take_a_prior_s_weights_if_they_fit(table):
+    report = adapt(request(table, prior="evidence", learner="cascade"))
+    assert report.manifest.learner.name == "cascade"
+    assert report.promises.found == 5
+    with pytest.raises(InputError, match="do not fit maml"):
+        adapt(request(table, prior="evidence", learner="maml"))
+
+
+def test_a_prior_of_fixed_columns_is_refused_for_another_kind(table):
+    with pytest.raises(InputError, match="for kind 'flow'"):
+        adapt(request(table, prior="flows"))

@@ -37,7 +37,7 @@ def adapt_command(
     quiet: bool = terminal.QuietOption,
 ) -> int:
     """Make a detector from a handful of examples and your own background."""
-    from inoculate.workflows.adapt import DEFAULT_LEARNER, AdaptRequest, adapt
+    from inoculate.workflows.adapt import AdaptRequest, adapt
 
     report = adapt(
         AdaptRequest(
@@ -48,7 +48,7 @@ def adapt_command(
             label=label,
             shots=shots,
             seed=seed,
-            learner=learner or DEFAULT_LEARNER,
+            learner=learner,
             prior=prior,
             context=context,
             false_alarms=false_alarms,

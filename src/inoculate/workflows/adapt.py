@@ -11,10 +11,10 @@ import numpy as np
 
 from inoculate import __version__
 from inoculate.domain import Batch, View
-from inoculate.errors import InputError
+from inoculate.errors import ArtifactError, InputError
 from inoculate.learner import Learner
 from inoculate.registry import LEARNERS
-from inoculate.store.detector import load_prior, save_detector
+from inoculate.store.detector import StoredPrior, load_prior, save_detector
 from inoculate.store.manifest import (
     DataEntry,
     LearnerEntry,
@@ -30,6 +30,7 @@ from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.promises import Promises, make_promises
 
 DEFAULT_LEARNER = "extra_trees"
+DEFAULT_PRIOR: str | None = None
 MOST_BACKGROUND = 20_000
 LEAST_BACKGROUND = 2
 
@@ -47,7 +48,7 @@ class AdaptRequest:
         label: column that names each example's class.
         shots: examples drawn of each class; None takes all.
         seed: draws examples, background and the learner's own randomness.
-        learner: name of the learner.
+        learner: name of the learner; None takes the prior's, or the default.
         prior: name or path of a prior, for learners that need one.
         false_alarms: rate that the promises are made for, in (0, 1).
         context: whether columns that tell of other records count; ``auto`` takes them where
@@ -64,7 +65,7 @@ class AdaptRequest:
     label: str | None = None
     shots: int | None = None
     seed: int = 0
-    learner: str = DEFAULT_LEARNER
+    learner: str | None = None
     prior: str | None = None
     false_alarms: float = 0.01
     context: Context = "auto"
@@ -188,26 +189,38 @@ def _check(request: AdaptRequest) -> None:
 
 
 def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
-    if request.prior is None:
-        cls = LEARNERS.load(request.learner)
+    name, prior = request.learner, request.prior
+    if name is None and prior is None:
+        name, prior = DEFAULT_LEARNER, DEFAULT_PRIOR
+    own = _without(background.domain.views(Batch(background.frame)), request.label)
+    if prior is None and name is not None:
+        cls = LEARNERS.load(name)
         if cls.meta_trained:
-            raise InputError(f"{request.learner} is meta-trained: give --prior NAME or a path")
-        views = background.domain.views(Batch(background.frame))
-        return _Opened(cls(), request.learner, _without(views, request.label))
-    stored = load_prior(request.prior)
-    views = stored.views
-    if stored.learner.schema_free:
-        views = _without(background.domain.views(Batch(background.frame)), request.label)
-    elif stored.manifest.kind != background.domain.kind:
+            raise InputError(f"{name} is meta-trained: give --prior NAME or a path")
+        return _Opened(cls(), name, own)
+    stored = load_prior(prior or "")
+    learner, manifest = stored.learner, stored.manifest
+    if name is not None and name != manifest.learner.name:
+        learner = _with_weights_of(stored, name)
+    if not learner.schema_free and manifest.kind != background.domain.kind:
         raise InputError(
-            f"prior {request.prior} is for kind {stored.manifest.kind!r}, "
+            f"prior {prior} is for kind {manifest.kind!r}, "
             f"the background is {background.domain.kind!r}"
         )
-    entry = PriorEntry(
-        name=stored.manifest.name, sha256=stored.manifest.files.get("arrays.safetensors")
-    )
-    name, measured = stored.manifest.learner.name, stored.manifest.measured
-    return _Opened(stored.learner, name, views, entry, measured)
+    entry = PriorEntry(name=manifest.name, sha256=manifest.files.get("arrays.safetensors"))
+    views = own if learner.schema_free else stored.views
+    return _Opened(learner, name or manifest.learner.name, views, entry, manifest.measured)
+
+
+def _with_weights_of(stored: StoredPrior, name: str) -> Learner:
+    """Return another learner with a prior's weights, where both are made of the same network."""
+    try:
+        return LEARNERS.load(name)().load_state(stored.learner.state())
+    except (ArtifactError, KeyError) as err:
+        made_for = stored.manifest.learner.name
+        raise InputError(
+            f"prior {stored.manifest.name} is for {made_for}; its weights do not fit {name}"
+        ) from err
 
 
 def _without(views: Sequence[View], label: str | None) -> tuple[View, ...]:
