@@ -66,6 +66,14 @@ def test_odds_are_taken_under_both_metrics():
     torch.testing.assert_close(odds, -near - torch.exp(-far).mean(1).log())
 
 
+def test_class_and_rest_have_each_their_own_metric():
+    x, y, w = draws(6, 3), torch.tensor([1.0, 1, 0, 0, 0, 1]), torch.tensor([1.0] * 5 + [0])
+    side = ProtoNet(mahalanobis=True).fit_side({}, x, y, w)
+    for name, mine in (("mine", [1.0, 1, 0, 0, 0, 0]), ("rest", [0.0, 0, 1, 1, 1, 0])):
+        torch.testing.assert_close(side[name], mahalanobis_metric(x, torch.tensor(mine), w))
+    assert set(ProtoNet().fit_side({}, x, y, w)) == {"support", "target", "weight"}
+
+
 def test_the_loss_is_differentiated_through_the_covariances():
     (task,) = toy_tasks(1, seed=0, n_shot=2, n_background=8)
     check_meta_gradient(ProtoNet(hidden=5, embedding=3, mahalanobis=True), task)

@@ -49,10 +49,12 @@ def test_the_gradient_is_the_mean_of_theta_minus_phi():
 
 def test_meta_training_takes_the_step_of_the_paper():
     """One batch of three problems; the first step's size is a twentieth, a warm-up."""
-    learner = Reptile(hidden=4, steps=5, rate=0.6)
+    learner = Reptile(hidden=4, steps=5, inner_rate=3.0, rate=0.6)
     theta = draw(learner.layout(24), seed=7)
     each = [ends(learner, {k: v.double() for k, v in theta.items()}, p) for p in found()]
     learner.meta_fit(toy_tasks(1, seed=0, n_shot=2, n_background=8), seed=7)
+    moves = [torch.stack([phi[k] for phi in each]).mean(0) - v for k, v in theta.items()]
+    assert sum(m.square().sum() for m in moves) > 1.5**2, "nothing that clipping would shorten"
     for name, value in theta.items():
         mean = torch.stack([phi[name] for phi in each]).mean(0)
         expected = value + 0.6 / 20 * (mean - value)

@@ -65,3 +65,16 @@ def test_meta_training_makes_unseen_classes_easier():
     few = Ridge(hidden=32).meta_fit(toy_tasks(1, seed=0))
     many = Ridge(hidden=32, rate=0.01).meta_fit(toy_tasks(300, seed=0, n_shot=1))
     assert accuracy(many) > accuracy(few) + 0.02
+
+
+def test_a_class_is_fitted_to_plus_and_minus_one_with_both_sides_weighing_half():
+    learner = Ridge(hidden=4, embedding=3)
+    parameters = {k: torch.tensor(v).double() for k, v in (("log_penalty", -1.0), ("scale", 4.0))}
+    x, y = draws(7, 4), torch.tensor([1.0, 1, 0, 0, 0, 0, 1]).double()
+    padding = torch.tensor([1.0] * 6 + [0]).double()
+    weight = torch.tensor([0.25, 0.25] + [0.125] * 4 + [0]).double()
+    v = learner.fit_side(parameters, x, y, padding)["v"]
+    expected = textbook(x, 2 * y - 1, weight, torch.tensor(-1.0).double().exp())
+    torch.testing.assert_close(v, expected)
+    parameters["shift"] = torch.tensor(0.5).double()
+    torch.testing.assert_close(learner.log_odds(parameters, {"v": v}, x), 4 * x @ v + 0.5)

@@ -21,6 +21,17 @@ def test_without_tasks_what_was_learned_before_stays():
     assert small().meta_fit([]).state() == {}
 
 
+class Counting(Ridge):
+    def meta_loss(self, parameters, batch, *, step=None):
+        self.steps_ = [*getattr(self, "steps_", []), step]
+        return super().meta_loss(parameters, batch, step=step)
+
+
+def test_the_loss_is_told_how_many_batches_came_before():
+    learner = Counting(hidden=4, embedding=3, batch_size=4)
+    assert learner.meta_fit(toy_tasks(4, seed=0)).steps_ == [0, 1, 2]
+
+
 def test_before_meta_training_the_message_has_the_name_of_the_command_line():
     (task,) = toy_tasks(1, seed=0)
     with pytest.raises(TaskError, match=r"^ridge needs meta-training"):
