@@ -1,6 +1,8 @@
 """The benchmark as a user runs it: the small size, and a table of one's own."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -74,6 +76,20 @@ def test_more_learners_can_be_handed_in(tmp_path, no_data):
     mine = Entrant(LEARNERS.load("k_nearest")(), baseline=False)
     (table,) = bench(request, extra={"mine": mine}).tables
     assert [r.learner for r in table.rows] == ["mine"]
+
+
+def test_a_prior_that_has_seen_one_s_own_file_takes_no_part(tmp_path, table):
+    mark = hashlib.sha256(Path(table).read_bytes()).hexdigest()
+    nearest = LEARNERS.load("k_nearest")()
+    extra = {"new": Entrant(nearest), "knows it": Entrant(nearest, seen=frozenset({mark}))}
+    request = Request(
+        *(tmp_path / "out", table, "family", ("fine",)),
+        learners=("new", "knows it"),
+        only=("*/detect/5",),
+    )
+    outcome = bench(request, extra=extra)
+    assert [r.learner for r in outcome.tables[0].rows] == ["new"]
+    assert any("knows it took no part" in note for note in outcome.notes)
 
 
 @pytest.mark.parametrize(

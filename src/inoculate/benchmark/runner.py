@@ -48,7 +48,7 @@ class Entrant:
         """Return True where kind and columns fit and the split's rule is kept."""
         if self.kinds is not None and scenario.task.kind not in self.kinds:
             return False
-        if scenario.split == "never-seen" and data.dataset.sha256 in self.seen:
+        if scenario.split != "unseen-classes" and data.dataset.sha256 in self.seen:
             return False
         free = not self.learner.meta_trained or self.learner.schema_free
         return free or (self.views is not None and self.views == data.views)

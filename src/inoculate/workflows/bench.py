@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from inoculate import __version__
@@ -25,6 +26,7 @@ from inoculate.errors import InputError, MissingExtraError, NotFoundError
 from inoculate.registry import LEARNERS
 from inoculate.store.artifact import shipped
 from inoculate.store.detector import load_prior
+from inoculate.task import Encoded
 from inoculate.workflows.intake import Intake, sample_records
 
 RESULTS = "results.jsonl"
@@ -113,7 +115,7 @@ def bench(
         raise InputError("no class has records enough for any scenario")
     met = {(r.scenario, r.learner) for r in results}
     notes += [
-        f"{name} took no part: its columns do not fit, or it has seen all of the data"
+        f"{name} took no part: its columns or kinds of task do not fit, or it has seen all the data"
         for name in entrants
         if not any(n == name for _, n in met)
     ]
@@ -177,17 +179,28 @@ def _own(request: Request) -> Data:
     views = _without(sample.domain.views(batch), request.label)
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in Path(file).stem) or "stdin"
     encoded = sample.domain.encode(batch, views)
-    digest = hashlib.sha256(np.ascontiguousarray(encoded.stacked()).tobytes())
-    digest.update("\n".join(label.tolist()).encode())
     dataset = Dataset(
         domain=sample.domain.kind,
         name=name,
-        sha256=digest.hexdigest(),
+        sha256=_digest(file, encoded, label),
         label=request.label,
         benign=request.benign,
         splits=("own",),
     )
     return Data(dataset, pool_of(dataset, encoded, label), views)
+
+
+def _digest(file: str, x: Encoded, label: npt.NDArray[np.str_]) -> str:
+    """Return the digest of a file, as priors name what they saw; of a pipe, its records'."""
+    try:
+        if Path(file).is_file():
+            with Path(file).open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as err:
+        raise InputError(f"{file}: {err.strerror or err}") from err
+    found = hashlib.sha256(np.ascontiguousarray(x.stacked()).tobytes())
+    found.update("\n".join(label.tolist()).encode())
+    return found.hexdigest()
 
 
 def _without(views: Sequence[View], label: str) -> tuple[View, ...]:
