@@ -94,7 +94,9 @@ def bundled(name: str) -> Encoded:
 def learners() -> dict:
     """Return every learner by name; meta-trained ones as the shipped priors have them."""
     made = {n: LEARNERS.load(n)() for n in LEARNERS.names() if not LEARNERS.load(n).meta_trained}
-    return made | {f"prior {n}": load_prior(n).learner for n in shipped()}
+    priors = {n: load_prior(n).learner for n in shipped()}
+    screened = LEARNERS.load("cascade")().load_state(priors["evidence"].state())
+    return made | {f"prior {n}": learner for n, learner in priors.items()} | {"cascade": screened}
 
 
 def run(scenario: dict, learner, seed: int) -> dict:
@@ -134,11 +136,16 @@ def main() -> None:
     parser.add_argument("--size", choices=("smoke", "full"), default="full")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--only", help="learners to run, with commas between")
+    parser.add_argument("--group", help="mqttset, dns_tunnel or lab")
     args = parser.parse_args()
     seeds = range(2 if args.size == "smoke" else 10)
     rows = []
+    wanted = {n: learner for n, learner in learners().items() if n in (args.only or n).split(",")}
     for scenario in scenarios():
-        for name, learner in learners().items():
+        if args.group not in (None, scenario["group"]):
+            continue
+        for name, learner in wanted.items():
             try:
                 runs = [run(scenario, learner, seed) for seed in seeds]
             except InoculateError as err:
