@@ -111,6 +111,16 @@ def test_a_scan_in_parts_scores_as_in_one(learned):
     np.testing.assert_allclose(whole[700:710], part, atol=1e-5)
 
 
+def test_arrays_that_may_not_be_written_are_scored_without_a_warning(learned):
+    rng = np.random.default_rng(6)
+    s = support(rng, 4)
+    for x in (s.examples.x["v"], s.background["v"]):
+        x.setflags(write=False)
+    query = rng.normal(size=(5, 4)).astype(np.float32)
+    query.setflags(write=False)
+    assert np.isfinite(learned.adapt(s).score(Encoded({"v": query})).threat).all()
+
+
 def test_without_meta_training_it_says_so():
     with pytest.raises(TaskError, match="meta-training first"):
         Evidence().adapt(support(np.random.default_rng(0), 3))

@@ -38,13 +38,13 @@ class Sides:
         if len(background) > n_background:
             rng = np.random.default_rng(seed)
             background = background[rng.permutation(len(background))[:n_background]]
-        usual = torch.from_numpy(np.ascontiguousarray(background))[None]
+        usual = _tensor(background)
         examples, y = support.examples.x.stacked(), support.examples.y
         none = torch.full((1, 1, background.shape[1]), torch.nan)
         with one_thread(), torch.inference_mode():
             sides = []
             for c in range(support.n_way):
-                mine = torch.from_numpy(_few(examples[y == c]))[None]
+                mine = _tensor(_few(examples[y == c]))
                 sides.append(net.condition(mine, torch.ones(mine.shape[:2]), usual))
             sides.append(net.condition(none, torch.zeros((1, 1)), usual))
         return cls(net, tuple(sides), background.shape[1])
@@ -62,7 +62,7 @@ class Sides:
         step = max(1, _CELLS // max(self.n_columns, 1))
         with one_thread():
             for start in range(0, len(rows), step):
-                part = torch.from_numpy(np.ascontiguousarray(rows[start : start + step]))[None]
+                part = _tensor(rows[start : start + step])
                 for i, side in enumerate(sides):
                     logits = self.net(self.conditioned[side], part)
                     found[start : start + step, i] = logits[0].numpy()
@@ -93,8 +93,13 @@ def restored(net: EvidenceNet, state: State) -> EvidenceNet:
     return net.eval().requires_grad_(False)
 
 
+def _tensor(rows: FloatArray) -> torch.Tensor:
+    """Return records as one problem, (1, n, d); copied, since stored arrays are read-only."""
+    return torch.from_numpy(np.array(rows, np.float32))[None]
+
+
 def _few(examples: FloatArray) -> FloatArray:
     """Return at most as many examples as the network looks at, spread over all of them."""
     if len(examples) <= MOST_EXAMPLES:
-        return np.ascontiguousarray(examples)
-    return np.ascontiguousarray(examples[spread_points(examples, MOST_EXAMPLES)])
+        return examples
+    return examples[spread_points(examples, MOST_EXAMPLES)]
