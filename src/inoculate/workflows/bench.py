@@ -53,7 +53,8 @@ class Request:
         only: patterns of scenario ids, or dataset names; all when empty.
         draws: support draws a class; None for the plan's.
         seed: of all draws; None for the plan's.
-        folder: of the data; else ``INOCULATE_DATA``. Without data the small size uses made tables.
+        folder: of the data; else ``INOCULATE_DATA``. The small size uses made tables unless a
+            folder is named here.
     """
 
     output: Path
@@ -151,7 +152,7 @@ def _work(request: Request) -> tuple[list[Scenario], Callable[[Dataset], Data]]:
         own = _own(request)
         return list(scenarios([own.dataset], kinds, only=request.only)), lambda _: own
     folder = request.folder or Path(os.environ.get("INOCULATE_DATA", DATA))
-    if request.full or folder.is_dir():
+    if request.full or request.folder is not None:
         found = scenarios(plan().dataset, kinds, only=request.only)
         return list(found), lambda dataset: read(dataset, folder)
     made = {d.dataset.name: d for d in made_up()}
