@@ -142,7 +142,7 @@ class Cascade(Learner):
             forests=tuple(forests),
             thresholds=thresholds,
             novelty=novelty,
-            novel=float(np.quantile(distance, 1 - 3 * self.passed)),
+            novel=float(np.quantile(distance, 1 - self.passed)),
             sides=Sides.of(self.net_, support, n_background=self.n_background, seed=seed),
             trees=self.trees,
         )
