@@ -10,6 +10,7 @@ one folder and run again without --only: nothing is measured twice, the report i
 import argparse
 import hashlib
 import sys
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -64,8 +65,8 @@ class Fitted:
 class Classifier(Unlearned):
     """A scikit-learn classifier, background being one more class."""
 
-    def make(self, seed: int) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def make(self, seed: int) -> object: ...
 
     def adapt(self, support: Support, *, seed: int = 0) -> Fitted:
         space = Space.of(support)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.features.neighbours import spread_points
-from inoculate.learner import State
+from inoculate.learner import Learner, State
 from inoculate.nn.evidence import MOST_EXAMPLES, Conditioned, EvidenceNet
 from inoculate.nn.outer_loop import one_thread
 from inoculate.task import FloatArray, Support
@@ -67,6 +68,49 @@ class Sides:
                     logits = self.net(self.conditioned[side], part)
                     found[start : start + step, i] = logits[0].numpy()
         return found
+
+
+class EvidenceLearner(Learner):
+    """Base of the learners whose learned state is one evidence network and nothing else."""
+
+    meta_trained: ClassVar[bool] = True
+    schema_free: ClassVar[bool] = True
+
+    def __init__(self, *, width: int, n_layers: int, n_metrics: int) -> None:
+        self.width = width
+        self.n_layers = n_layers
+        self.n_metrics = n_metrics
+        self.net_: EvidenceNet | None = None
+
+    def state(self) -> State:
+        """Return the network's weights by name; none before meta-training."""
+        if self.net_ is None:
+            return {}
+        return {name: value.numpy() for name, value in self.net_.state_dict().items()}
+
+    def load_state(self, state: State) -> Self:
+        """Take the network's weights.
+
+        Raises:
+            ArtifactError: they are not those of a network of this size.
+        """
+        self.net_ = restored(self.new_net(0), state) if state else None
+        return self
+
+    def new_net(self, seed: int) -> EvidenceNet:
+        """Return an untrained network of this learner's size."""
+        return new_net(self.width, self.n_layers, self.n_metrics, seed=seed)
+
+    def net(self) -> EvidenceNet:
+        """Return the trained network.
+
+        Raises:
+            TaskError: there is none yet.
+        """
+        if self.net_ is None:
+            name = type(self).__name__.lower()
+            raise TaskError(f"{name} needs meta-training first: meta_fit, load_state or a prior")
+        return self.net_
 
 
 def new_net(width: int, n_layers: int, n_metrics: int, *, seed: int) -> EvidenceNet:

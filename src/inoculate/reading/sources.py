@@ -17,6 +17,7 @@ import stat
 import sys
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _take_head(stream: "_Raw | _Gunzip") -> bytes:
     return bytes(head)
 
 
-class _Stream(io.RawIOBase):
+class _Stream(io.RawIOBase, ABC):
     """A stream with bytes put back at its front."""
 
     def __init__(self) -> None:
@@ -174,12 +175,12 @@ class _Stream(io.RawIOBase):
             self.failure = err
             return b""
 
+    @abstractmethod
     def at_once(self) -> bool:
         """Return True when a read never waits, as for a regular file."""
-        raise NotImplementedError
 
-    def _more(self, size: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _more(self, size: int) -> bytes: ...
 
 
 class _Raw(_Stream):
