@@ -66,7 +66,7 @@ class CascadeDetector:
 class Cascade(EvidenceLearner):
     """Meta-trained on some tables, works on any other; fast enough for a scan.
 
-    Adapting costs about 40 ms, scoring about 55 us a record of 75 columns on one core (20 us at 30).
+    Adapting costs about 40 ms, scoring about 55 us a record of 75 columns, one core (20 at 30).
 
     Args:
         n_trees: trees a class.

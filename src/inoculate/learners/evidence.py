@@ -30,7 +30,7 @@ class EvidenceDetector:
 class Evidence(EvidenceLearner):
     """Meta-trained on some tables, works on any other, with examples or without.
 
-    Adapting costs about 8 ms, scoring about 1.7 ms a record of 75 columns on one core (0.7 ms at 30).
+    Adapting costs about 8 ms, scoring about 1.7 ms a record of 75 columns, one core (0.7 at 30).
 
     Args:
         width: of the network's tokens, divisible by 4.
