@@ -193,6 +193,7 @@ def meta_trained(pool: Pool, smoke: bool) -> dict[str, Learner]:
     settings: dict[str, tuple[dict, dict]] = {
         recipe.learner: (recipe.hyperparameters, {}),
         "maml": ({"inner_rate": 0.1}, {"made_up": 0.8, "n": 4_000}),
+        "meta_embedding": ({"hidden": 512, "embedding": 128}, {}),
     }
     found = {}
     for name, (kwargs, tasks) in settings.items():
