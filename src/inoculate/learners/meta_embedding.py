@@ -59,7 +59,8 @@ _ATTENTION_WIDTH = 16
 class MetaEmbedding(MetaLearner):
     """Meta-trained: needs ``meta_fit`` or a prior, and the views it was meta-trained on.
 
-    Adapting costs O(V s^2) of s records of support and V views; K = 0 gives novelty only.
+    Adapting costs O(V s^2) of s records of support and V views, about 15 ms of 205 and one;
+    scoring about 10 us a record. K = 0 gives novelty only.
 
     Args:
         hidden: width of the hidden layer of each view's encoder.

@@ -8,7 +8,7 @@ References:
     several sources side by side, each under a weight of its source. Departures: the encoders are
     learned here, not given; the weights are not tuned by hand but come from the support set.
     Kiela, Wang and Cho, "Dynamic Meta-Embeddings for Improved Sentence Representations", EMNLP
-    2018, section 3.1: all sources in one space of the same width, weights from a softmax over
+    2018, section 3: all sources in one space of the same width, weights from a softmax over
     sources. Departures: scores come from how well a view separates the support set, not from
     the record's own embedding; views lie side by side under their weights, they are not summed.
 """
