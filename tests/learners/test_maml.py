@@ -9,6 +9,7 @@ import torch
 from inoculate.checks import LEARNER_CHECKS, toy_tasks
 from inoculate.errors import TaskError
 from inoculate.features.space import problems
+from inoculate.learners import maml
 from inoculate.learners.maml import Maml, step_weights
 from inoculate.nn.encoders import init_mlp
 from inoculate.nn.outer_loop import pack
@@ -122,3 +123,22 @@ def test_without_meta_training_it_refuses():
     (task,) = toy_tasks(1, seed=0)
     with pytest.raises(TaskError, match="needs meta-training"):
         Maml().adapt(task.support)
+
+
+@pytest.mark.parametrize("options", [{}, {"first_order": True}, {"multi_step_loss": 4}])
+def test_written_out_by_hand_or_recorded_the_meta_gradient_is_the_same(options, monkeypatch):
+    batch, parameters = setting()
+    learner, found = Maml(steps=3, **options), []
+    for by_hand in (True, False):
+        if not by_hand:
+            monkeypatch.setattr(maml, "applies", lambda *_: False)
+        loss = learner.meta_loss(parameters, batch, step=1)
+        found.append([loss, *torch.autograd.grad(loss, [*parameters.values()])])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_supports_of_many_more_records_than_columns_are_learned_from_too():
+    tasks = toy_tasks(4, seed=0, n_shot=2, n_background=400)
+    learner = Maml(hidden=4, steps=1).meta_fit(tasks)
+    assert all(np.isfinite(v).all() for v in learner.state().values())
