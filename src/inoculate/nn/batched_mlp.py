@@ -20,7 +20,7 @@ from inoculate.nn.encoders import Parameters
 from inoculate.nn.outer_loop import one_thread
 from inoculate.nn.unrolled_mlp import Chunk, Half, Inner
 
-_IN_CACHE = 26_000  # numbers in one array of a chunk; a pass has a few dozen of them
+_IN_CACHE = 54_000  # numbers in one array of a chunk; a pass has a few dozen of them
 _SHAPES = 4  # shapes of chunks kept between calls
 
 

@@ -145,12 +145,15 @@ class Chunk:
         steps, loss = self.inner.steps, query.x.new_zeros(())
         for t in range(steps):
             self._step(t, support)
+        second_order = self.wanted and not self.inner.first_order
         for t in range(steps, -1, -1):
             if share := self.inner.share(t):
                 loss += share * self._ask(query, share)
+            if not second_order and not any(map(self.inner.share, range(t))):
+                break
             if t:
                 self._move(self.tape[t - 1], self.inner.rate)
-            if t and self.wanted and not self.inner.first_order:
+            if t and second_order:
                 self._pull(t - 1, support)
         return loss, self._collect(parameters, support, query) if self.wanted else {}
 
@@ -192,7 +195,10 @@ class Chunk:
     def _step(self, t: int, support: Half) -> None:
         """Take one step of the inner loop."""
         run, rate = self.tape[t], self.inner.rate
-        torch.baddbmm(self.start, self.kernel, self.moved, alpha=-rate, out=run.z[0])
+        if t:
+            torch.baddbmm(self.start, self.kernel, self.moved, alpha=-rate, out=run.z[0])
+        else:
+            run.z[0].copy_(self.start)
         run.p = support.probabilities(self._forward(run))
         support.slope(run.p, run.d[-1])
         self._backward(run)
@@ -246,7 +252,8 @@ class Chunk:
                 e.addcmul_(_gelu_bend(run.z[i]).mul_(run.e[i]), self.dz[i] if i else self.up)
             change = e
         self.pulled.add_(change)
-        self.up.baddbmm_(self.kernel, change, alpha=-rate)
+        if t:
+            self.up.baddbmm_(self.kernel, change, alpha=-rate)
 
     def _collect(self, parameters: Parameters, support: Half, query: Half) -> Parameters:
         """Return the adjoints at the first step, summed over tasks."""
