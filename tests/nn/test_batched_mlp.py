@@ -76,6 +76,7 @@ INNERS = [
     Inner(3, 0.4, shares=(0.0, 0.2, 0.3, 0.5)),
     Inner(2, 0.4, first_order=True, shares=(0.1, 0.3, 0.6)),
     Inner(0, 0.4),
+    Inner(2, -0.4),
 ]
 
 

@@ -152,7 +152,7 @@ class Chunk:
             if not second_order and not any(map(self.inner.share, range(t))):
                 break
             if t:
-                self._move(self.tape[t - 1], self.inner.rate)
+                self._move(self.tape[t - 1], back=True)
             if t and second_order:
                 self._pull(t - 1, support)
         return loss, self._collect(parameters, support, query) if self.wanted else {}
@@ -202,14 +202,16 @@ class Chunk:
         run.p = support.probabilities(self._forward(run))
         support.slope(run.p, run.d[-1])
         self._backward(run)
-        self._move(run, -rate)
+        self._move(run)
 
-    def _move(self, run: _Pass, rate: float) -> None:
-        """Move weights along their gradient; uphill undoes a step."""
+    def _move(self, run: _Pass, *, back: bool = False) -> None:
+        """Move weights down their gradient, or back up."""
+        sign = 1 if back else -1
+        rate = sign * self.inner.rate
         for i, (w, b) in enumerate(zip(self.w, self.b, strict=True)):
             w.baddbmm_(run.at[i], run.d[i + 1], alpha=rate)
             b.baddbmm_(self.ones[run.d[0].shape[1]], run.d[i + 1], alpha=rate)
-        self.moved.add_(run.d[0], alpha=-1 if rate > 0 else 1)
+        self.moved.add_(run.d[0], alpha=-sign)
 
     def _ask(self, query: Half, share: float) -> Tensor:
         """Return the loss on the query where the weights are; add its gradient to the adjoints."""
