@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inoculate.nn.inner_loop import adapt_parameters, balanced_log_loss
+from inoculate.nn.inner_loop import adapt_linear, adapt_parameters, balanced_log_loss
 
 
 def quadratic(p):
@@ -39,3 +39,23 @@ def test_both_sides_weigh_half_and_padding_nothing():
 def test_a_side_without_records_counts_nothing():
     loss = balanced_log_loss(torch.zeros(2), torch.zeros(2), torch.ones(2))
     torch.testing.assert_close(loss, torch.tensor(0.5).log().neg() / 2)
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_a_linear_head_moves_and_is_differentiated_as_by_autograd(first_order):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 3, generator=generator, dtype=torch.float64).requires_grad_()
+    target, weight = torch.tensor([1.0, 0, 0, 1, 0, 1]).double(), torch.ones(6).double()
+    weight[-1] = 0
+    head = {"w0": torch.ones(3, 1).double().requires_grad_(), "b0": torch.ones(1).double()}
+    how = {"steps": 3, "rate": 0.5, "first_order": first_order}
+
+    def loss(p):
+        return balanced_log_loss((x @ p["w0"] + p["b0"])[:, 0], target, weight)
+
+    ends = adapt_linear(head, x, target, weight, **how), adapt_parameters(loss, head, **how)
+    for name in head:
+        torch.testing.assert_close(ends[0][name], ends[1][name])
+    inputs = [head["w0"]] if first_order else [head["w0"], x]
+    slopes = [torch.autograd.grad((end["w0"] ** 2).sum() + end["b0"].sum(), inputs) for end in ends]
+    torch.testing.assert_close(slopes[0], slopes[1])

@@ -13,7 +13,7 @@ from torch.nn import functional
 from inoculate.features.block_detector import BlockDetector
 from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp, part
-from inoculate.nn.inner_loop import adapt_parameters, balanced_log_loss
+from inoculate.nn.inner_loop import adapt_linear
 from inoculate.nn.meta_learner import MetaLearner, Side
 from inoculate.task import Support
 
@@ -66,9 +66,11 @@ class Anil(MetaLearner):
 
     def fit_side(self, parameters: Parameters, x: Tensor, y: Tensor, w: Tensor) -> Side:
         """Return the head after the inner loop's steps."""
-        return adapt_parameters(
-            lambda head: balanced_log_loss(mlp(head, x)[:, 0], y, w),
+        return adapt_linear(
             part(parameters, "head."),
+            x,
+            y,
+            w,
             steps=self.steps,
             rate=self.inner_rate,
             first_order=self.first_order,

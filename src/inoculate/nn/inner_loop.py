@@ -46,6 +46,39 @@ def adapt_parameters(
     return parameters
 
 
+def adapt_linear(
+    head: Parameters,
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    *,
+    steps: int,
+    rate: float,
+    first_order: bool = False,
+) -> Parameters:
+    """Return a linear head after steps on ``balanced_log_loss``, as ``adapt_parameters`` would.
+
+    The slopes are written out, which is several times faster than to differentiate.
+
+    Args:
+        head: ``w0`` (e, 1) and ``b0`` (1,); not changed.
+        x: (n, e) records.
+        target: (n,) 0 or 1.
+        weight: (n,) 0 for padding.
+        steps: number of gradient steps.
+        rate: size of each.
+        first_order: detach the steps.
+    """
+    w, b, share = head["w0"], head["b0"], balanced_weights(target, weight)[:, None]
+    for _ in range(steps):
+        error = share * ((x @ w + b).sigmoid() - target[:, None])
+        slopes = x.mT @ error, error.sum(0)
+        if first_order:
+            slopes = slopes[0].detach(), slopes[1].detach()
+        w, b = w - rate * slopes[0], b - rate * slopes[1]
+    return {"w0": w, "b0": b}
+
+
 def balanced_log_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return the weighted mean log loss in which both sides weigh half.
 
