@@ -1,5 +1,7 @@
 """Hand-written meta-gradients: those of torch.func, whatever the chunks and the threads."""
 
+import copy
+
 import pytest
 import torch
 
@@ -175,6 +177,13 @@ def test_arrays_used_again_carry_nothing_over():
             found = batched.gradient(*case, inner)[1]
             fresh = BatchedMlp().gradient(*case, inner)[1]
             assert all(torch.equal(found[k], slope) for k, slope in fresh.items())
+
+
+def test_a_used_engine_can_be_copied():
+    case, batched = setting(4), BatchedMlp()
+    expected = batched.gradient(*case, Inner())[1]
+    found = copy.deepcopy(batched).gradient(*case, Inner())[1]
+    assert all(torch.equal(found[k], slope) for k, slope in expected.items())
 
 
 def test_inputs_are_left_as_they_were():

@@ -77,7 +77,7 @@ class BatchedMlp:
         chunks = [slice(i, i + size) for i in range(0, n, size)]
 
         def one(which: slice) -> tuple[Tensor, Parameters]:
-            with torch.no_grad():
+            with torch.inference_mode():
                 return self._run(
                     parameters, support.tasks(which), query.tasks(which), inner, wanted
                 )
@@ -87,12 +87,9 @@ class BatchedMlp:
                 found = [one(c) for c in chunks]
             else:
                 found = list(_workers(self.threads).map(one, chunks))
-        loss, total = found[0]
-        for more, slopes in found[1:]:
-            loss += more
-            for k, slope in slopes.items():
-                total[k] += slope
-        return loss / n, {k: slope / n for k, slope in total.items()}
+        loss = torch.stack([loss for loss, _ in found]).sum() / n
+        each = [slopes for _, slopes in found]
+        return loss, {k: torch.stack([s[k] for s in each]).sum(0) / n for k in each[0]}
 
     def _size(self, support: Half, parameters: Parameters) -> int:
         """Return tasks at a time, near the same in each chunk."""
