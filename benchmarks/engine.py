@@ -215,7 +215,7 @@ def sampling() -> dict[str, float | None]:
     source, shape = pool(x, y), Shape(5, 20, 15, 20)
     found: dict[str, float | None] = {"ours": 100 / seconds(lambda: draw(source, shape, 100))}
     try:
-        found["learn2learn"] = 5 / seconds(_taskset(x, y))
+        found["learn2learn"] = 30 / seconds(_taskset(x, y))
     except ModuleNotFoundError:
         found["learn2learn"] = None
     return {k: v and round(v, 1) for k, v in found.items()}
@@ -228,7 +228,7 @@ def _taskset(x: np.ndarray, y: np.ndarray) -> Callable[[], list[object]]:
     dataset = data.MetaDataset(rows)
     steps = [data.transforms.NWays(dataset, n=5), data.transforms.KShots(dataset, k=20)]
     tasks = data.Taskset(dataset, [*steps, data.transforms.LoadData(dataset)], num_tasks=10_000)
-    return lambda: [tasks.sample() for _ in range(5)]
+    return lambda: [tasks.sample() for _ in range(30)]
 
 
 def seconds(work: Callable[[], object]) -> float:

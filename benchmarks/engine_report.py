@@ -8,7 +8,7 @@ Found = dict[str, Any]
 
 def report(found: Found) -> str:
     """Return the whole page."""
-    return "\n".join([*_head(found), *_speed(found["speed"]), *_rest(found)]) + "\n"
+    return "\n".join([*_head(found), *_speed(found["speed"]), *_rest(found)])
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
