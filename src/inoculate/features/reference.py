@@ -18,7 +18,7 @@ References:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,8 @@ class Reference:
     center: FloatArray
     scale: FloatArray
     known_share: FloatArray
-    _columns: tuple[_Column | None, ...]
+    _ordered: Float64  # (d, m) increasing, unknown values last
+    _columns: dict[int, _Column] = field(default_factory=dict)  # as far as asked for
 
     @classmethod
     def fit(cls, background: FloatArray) -> "Reference":
@@ -95,20 +96,19 @@ class Reference:
         """
         if background.ndim != 2 or not len(background):
             raise TaskError(f"background is {background.shape}, expected (m, d) with m > 0")
-        columns, center, scale, share = [], [], [], []
-        for x in background.T:
-            known = np.sort(x[~np.isnan(x)].astype(np.float64))
-            columns.append(_column(known) if len(known) else None)
-            share.append(len(known) / len(x))
-            center.append(float(np.median(known)) if len(known) else 0.0)
-            scale.append(_scale(known))
-        c, s, k = (np.asarray(a, np.float32) for a in (center, scale, share))
-        return cls(len(background), c, s, k, tuple(columns))
+        ordered = np.sort(background.T.astype(np.float64), axis=1)
+        n_known = len(background) - np.isnan(ordered).sum(axis=1)
+        center = np.where(n_known > 0, _quantile(ordered, n_known, 0.5), 0.0)
+        c, s, k = (
+            np.asarray(a, np.float32)
+            for a in (center, _scale(ordered, n_known), n_known / len(background))
+        )
+        return cls(len(background), c, s, k, ordered)
 
     @property
     def n_columns(self) -> int:
         """Number of columns."""
-        return len(self._columns)
+        return len(self._ordered)
 
     @property
     def usable(self) -> npt.NDArray[np.intp]:
@@ -189,7 +189,7 @@ class Reference:
             return float(np.float32(self.center[column] + wide))
         if channel != "quantile":
             raise TaskError(f"channel {channel!r} is not monotone in the value")
-        known = self._columns[column]
+        known = self._column(column)
         if known is None:
             return float("inf") if threshold >= NEUTRAL["quantile"] else float("-inf")
         place = int(np.searchsorted(known.quantile, np.float32(threshold), side="right")) - 1
@@ -203,7 +203,7 @@ class Reference:
     def _fill(
         self, out: FloatArray, x: FloatArray, j: int, channels: Sequence[str], z: FloatArray
     ) -> None:
-        column = self._columns[j]
+        column = self._column(j)
         place = column.place(x) if column and set(channels) - {"z"} else None
         for c, channel in enumerate(channels):
             if column is None:
@@ -215,10 +215,18 @@ class Reference:
         if column is not None:
             out[:, np.isnan(x)] = np.array([NEUTRAL[c] for c in channels], np.float32)[:, None]
 
-    def _checked(self, x: FloatArray) -> tuple[_Column | None, ...]:
+    def _column(self, j: int) -> _Column | None:
+        """Return one column; None where nothing is known."""
+        if not self.known_share[j]:
+            return None
+        if j not in self._columns:
+            known = self._ordered[j]
+            self._columns[j] = _column(known[~np.isnan(known)])
+        return self._columns[j]
+
+    def _checked(self, x: FloatArray) -> None:
         if x.ndim != 2 or x.shape[1] != self.n_columns:
             raise TaskError(f"records are {x.shape}, the reference has {self.n_columns} columns")
-        return self._columns
 
 
 def _column(known: Float64) -> _Column:
@@ -233,12 +241,28 @@ def _column(known: Float64) -> _Column:
     return _Column(values, (quantile / n).astype(np.float32), (mass / n).astype(np.float32))
 
 
-def _scale(known: Float64) -> float:
-    if len(known) < 2:
-        return 1.0
-    q1, q3 = np.quantile(known, [0.25, 0.75])
-    smallest = 1e-9 * max(1.0, float(np.abs(known).max()))  # below this, rounding noise
-    for spread in (q3 - q1, known.std()):
-        if smallest < spread < np.finfo(np.float32).max:
-            return float(spread)
-    return 1.0
+def _quantile(ordered: Float64, n_known: npt.NDArray[np.intp], share: float) -> Float64:
+    """Return a quantile of each column's known values, (d,), between the two nearest ones."""
+    place = np.maximum(n_known - 1, 0) * share
+    low = np.floor(place).astype(np.intp)
+    rows = np.arange(len(ordered))
+    a = ordered[rows, low]
+    b = ordered[rows, np.minimum(low + 1, np.maximum(n_known - 1, 0))]
+    return np.asarray(a + (b - a) * (place - low))
+
+
+def _scale(ordered: Float64, n_known: npt.NDArray[np.intp]) -> Float64:
+    """Return each column's interquartile range, or its standard deviation, or 1, (d,)."""
+    values = np.nan_to_num(ordered, nan=0.0)
+    known = ~np.isnan(ordered)
+    count = np.maximum(n_known, 1)
+    gap = (values - (values.sum(axis=1) / count)[:, None]) * known
+    spreads = (
+        _quantile(ordered, n_known, 0.75) - _quantile(ordered, n_known, 0.25),
+        np.sqrt(np.square(gap).sum(axis=1) / count),
+    )
+    smallest = 1e-9 * np.maximum(1.0, np.abs(values).max(axis=1))  # below this, rounding noise
+    out = np.ones(len(ordered))
+    for spread in reversed(spreads):
+        out = np.where((smallest < spread) & (spread < np.finfo(np.float32).max), spread, out)
+    return np.where(n_known < 2, 1.0, out)
