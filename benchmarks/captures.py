@@ -95,8 +95,7 @@ def learners() -> dict:
     """Return every learner by name; meta-trained ones as the shipped priors have them."""
     made = {n: LEARNERS.load(n)() for n in LEARNERS.names() if not LEARNERS.load(n).meta_trained}
     priors = {n: load_prior(n).learner for n in shipped()}
-    screened = LEARNERS.load("cascade")().load_state(priors["evidence"].state())
-    return made | {f"prior {n}": learner for n, learner in priors.items()} | {"cascade": screened}
+    return made | {f"prior {n}": learner for n, learner in priors.items()}
 
 
 def run(scenario: dict, learner, seed: int) -> dict:

@@ -1,32 +1,31 @@
-"""`inoculate bench` with peers of other packages and mixtures beside the package's learners.
+"""`inoculate bench` with peers of other packages beside the package's learners.
 
     python benchmarks/peers.py --size full --output docs/measured/bench
 
 Takes --only, --draws, --learners, --prior NAME=PATH and --data as the command does. Runs can be
-split over processes by --only, each with its own --output; then join their results.jsonl into
-one folder and run again without --only: nothing is measured twice, the report is of everything.
+split over processes by --only, each with its own --output; then
+
+    python benchmarks/peers.py --report FOLDER --report FOLDER --output docs/measured/bench
+
+writes one report of all their results; kinds of task may have been drawn differently often.
 """
 
 import argparse
-import hashlib
 import sys
 from abc import abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from inoculate.benchmark.runner import Entrant, Result
+from inoculate.benchmark.runner import Entrant, Result, read_results
+from inoculate.benchmark.scenario import plan
 from inoculate.errors import InoculateError
 from inoculate.features.space import Space
 from inoculate.learner import Learner, Scores
-from inoculate.registry import LEARNERS
-from inoculate.store.artifact import shipped
-from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Support, Task
-from inoculate.workflows.bench import Request, bench
+from inoculate.workflows.bench import RESULTS, Request, bench, write_report
 
 NOVELTY = frozenset({"zero_day"})
 WITH_EXAMPLES = frozenset({"detect", "n_way", "open_set", "shuffled"})
@@ -138,93 +137,8 @@ class Ecod(Unlearned):
         return Fitted(space, None, novelty)
 
 
-class Remembering(Unlearned):
-    """A slow learner whose scores are not computed again for a mixture it is part of."""
-
-    def __init__(self, inner: Learner | None = None) -> None:
-        self.inner = inner
-        self.scores: OrderedDict[str, Scores] = OrderedDict()
-        self.transductive = inner is not None and inner.transductive
-        self.meta_trained = inner is not None and inner.meta_trained
-        self.schema_free = inner is not None and inner.schema_free
-
-    def adapt(self, support: Support, *, seed: int = 0) -> "Remembered":
-        return Remembered(self, self.inner.adapt(support, seed=seed), digest(support, seed))
-
-    def hyperparameters(self) -> dict:
-        return {type(self.inner).__name__: self.inner.hyperparameters()}
-
-    def state(self) -> dict:
-        return dict(self.inner.state())
-
-
-class Remembered:
-    """A detector that asks its learner's memory first."""
-
-    def __init__(self, learner: Remembering, detector: object, key: str) -> None:
-        self.learner, self.detector, self.key = learner, detector, key
-
-    def score(self, x: Encoded) -> Scores:
-        memory, key = self.learner.scores, self.key + digest(x)
-        if key not in memory:
-            memory[key] = self.detector.score(x)
-            if len(memory) > 4_000:
-                memory.popitem(last=False)
-        return memory[key]
-
-
-def digest(what: Support | Encoded, seed: int = 0) -> str:
-    found = hashlib.sha256(str(seed).encode())
-    if isinstance(what, Encoded):
-        found.update(what.stacked().tobytes())
-    else:
-        for x in (what.examples.x, what.background):
-            found.update(x.stacked().tobytes())
-        found.update(what.examples.y.tobytes())
-    return found.hexdigest()
-
-
-class MeanRank(Unlearned):
-    """The mean of several learners' ranks of the records of one batch."""
-
-    transductive = True
-
-    def __init__(self, members: tuple[Learner, ...] = ()) -> None:
-        self.members = members
-        self.meta_trained = any(m.meta_trained for m in members)
-        self.schema_free = all(m.schema_free or not m.meta_trained for m in members)
-
-    def adapt(self, support: Support, *, seed: int = 0) -> "Ranked":
-        return Ranked([m.adapt(support, seed=seed) for m in self.members])
-
-    def hyperparameters(self) -> dict:
-        return {type(m).__name__: m.hyperparameters() for m in self.members}
-
-    def state(self) -> dict:
-        parts = enumerate(m.state() for m in self.members)
-        return {f"{i}/{k}": v for i, state in parts for k, v in state.items()}
-
-
-class Ranked:
-    def __init__(self, detectors: list) -> None:
-        self.detectors = detectors
-
-    def score(self, x: Encoded) -> Scores:
-        scores = [d.score(x) for d in self.detectors]
-        threat = np.mean([ranks(s.threat) for s in scores], axis=0)
-        novelty = np.mean([ranks(s.novelty) for s in scores], axis=0)
-        return Scores(threat.astype(np.float32), novelty.astype(np.float32))
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return ranks between 0 and 1 among all values, equals sharing theirs."""
-    order = np.sort(values, axis=None)
-    both = [np.searchsorted(order, values, side) for side in ("left", "right")]
-    return (both[0] + both[1]) / (2 * max(len(order), 1))
-
-
-def entrants(priors: dict[str, Path]) -> dict[str, Entrant]:
-    """Return the peers, and for each prior for any table its mixture with extra trees."""
+def entrants() -> dict[str, Entrant]:
+    """Return the peers by name."""
     found = {
         "random_forest (scikit-learn)": Entrant(RandomForest(), kinds=WITH_EXAMPLES),
         "nearest_centroid": Entrant(NearestCentroid(), kinds=WITH_EXAMPLES),
@@ -237,19 +151,25 @@ def entrants(priors: dict[str, Path]) -> dict[str, Entrant]:
         found["lightgbm"] = Entrant(LightGbm(), kinds=WITH_EXAMPLES)
     except ImportError:
         print("lightgbm is not installed: not among the peers", file=sys.stderr)
-    for name, path in ({n: Path(n) for n in shipped()} | priors).items():
-        prior = load_prior(path)
-        if prior.learner.schema_free:
-            once = Remembering(prior.learner)
-            both = MeanRank((LEARNERS.load("extra_trees")(), once))
-            seen = frozenset(d.sha256 for d in prior.manifest.data if d.sha256)
-            found[name] = Entrant(once, prior.views, seen, baseline=False)
-            found[f"{name} + extra_trees"] = Entrant(both, prior.views, seen, baseline=False)
     return found
 
 
 def told(result: Result) -> None:
     print(f"{result.scenario} {result.learner} {result.failed}", file=sys.stderr, flush=True)
+
+
+def report(folders: list[Path], output: Path) -> None:
+    """Write one report of results measured apart, in the order of the plan's kinds of task."""
+    results = {r.digest: r for f in folders for r in read_results(f / RESULTS)}
+    order = [t.suffix for t in plan().task]
+    kept = sorted(results.values(), key=lambda r: order.index(r.group.partition("/")[2]))
+    kept.sort(key=lambda r: r.group.partition("/")[0])
+    facts = {
+        "Made by": "benchmarks/peers.py --size full, each kind of task in a run of its own",
+        "Draws": f"as under each table, up to {plan().n_query} queries a class, seed {plan().seed}",
+    }
+    write_report(output, kept, facts)
+    print(output / "report.md")
 
 
 def main() -> None:
@@ -261,7 +181,11 @@ def main() -> None:
     parser.add_argument("--prior", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--draws", type=int)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--report", type=Path, action="append", default=[])
     arguments = parser.parse_args()
+    if arguments.report:
+        report(arguments.report, arguments.output)
+        return
     priors = {n: Path(p) for n, _, p in (text.partition("=") for text in arguments.prior)}
     request = Request(
         output=arguments.output,
@@ -273,7 +197,7 @@ def main() -> None:
     )
     try:
         request = replace(request, only=tuple(arguments.only))
-        outcome = bench(request, extra=entrants(priors), on_result=told)
+        outcome = bench(request, extra=entrants(), on_result=told)
     except InoculateError as err:
         sys.exit(f"peers: {err}")
     for line in (*outcome.notes, *outcome.regressions):

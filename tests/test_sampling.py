@@ -8,6 +8,7 @@ from inoculate.sampling import (
     ClassSplit,
     Pool,
     Shape,
+    contaminate,
     distinct,
     hide_columns,
     make_tasks,
@@ -15,6 +16,7 @@ from inoculate.sampling import (
     sample_task,
     sample_tasks,
     split_classes,
+    thin_background,
 )
 from inoculate.task import BACKGROUND, Encoded
 
@@ -134,3 +136,34 @@ def test_hidden_columns_are_unknown_in_all_parts_of_a_task():
 def test_exact_repeats_are_found_unknown_values_included():
     x = np.array([[1, np.nan], [1, 2], [1, np.nan], [0, 2], [1, 2]], np.float32)
     assert distinct(Encoded({"v": x})).tolist() == [0, 1, 3]
+
+
+def test_contamination_moves_threats_from_the_query_into_the_background():
+    task = draw(["big"], n_shot=2, n_background=80, n_query=10, n_benign=20)
+    before = values(task.support.background) + values(task.query.x)
+    moved = set()
+    for seed in range(20):
+        found = contaminate(task, np.random.default_rng(seed), most=0.1)
+        foreign = [v for v in values(found.support.background) if v >= 100]
+        moved.add(len(foreign))
+        assert found.support.background.n_records == 80
+        assert (found.query.y == 0).sum() == 10 - len(foreign)
+        after = values(found.support.background) + values(found.query.x)
+        assert set(after) <= set(before)
+        assert not set(values(found.query.x)) & set(foreign)
+        benign = [v for v in values(found.query.x) if v < 100]
+        assert benign == [v for v in values(task.query.x) if v < 100]
+    assert moved == {0, 1, 2, 3, 4, 5}  # up to 8 of 80, but half of the threats stay
+
+
+def test_thinned_background_is_a_part_of_it_of_any_size():
+    task = draw(["big"], n_shot=2, n_background=80, n_query=10, n_benign=20)
+    sizes = []
+    for seed in range(200):
+        found = thin_background(task, np.random.default_rng(seed), fewest=5)
+        part = values(found.support.background)
+        assert set(part) <= set(values(task.support.background))
+        sizes.append(len(part))
+    assert (min(sizes), max(sizes)) == (5, 80)
+    assert 0.4 < np.mean(np.array(sizes) <= 20) < 0.6  # half way in logs
+    assert thin_background(task, np.random.default_rng(0), fewest=80) is task

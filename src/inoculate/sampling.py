@@ -258,3 +258,29 @@ def hide_columns(task: Task, rng: np.random.Generator, *, most: float = 0.6) -> 
     s = task.support
     support = Support(Labelled(lose(s.examples.x), s.examples.y), lose(s.background), s.classes)
     return Task(support, Labelled(lose(task.query.x), task.query.y), task.domain)
+
+
+def contaminate(task: Task, rng: np.random.Generator, *, most: float = 0.05) -> Task:
+    """Return the task with threats among its background, a random share up to ``most``.
+
+    They are taken from the query, which keeps at least half of its threats.
+    """
+    s, q = task.support, task.query
+    threats = rng.permutation(np.flatnonzero(q.y != BACKGROUND))
+    n = min(round(rng.random() * most * s.background.n_records), len(threats) // 2)
+    keep = np.setdiff1d(np.arange(len(q)), threats[:n])
+    rows = np.arange(s.background.n_records)
+    rows[rng.permutation(len(rows))[:n]] = len(rows) + np.arange(n)
+    background = Encoded.concat([s.background, q.x.take(threats[:n])]).take(rows)
+    support = Support(s.examples, background, s.classes)
+    return Task(support, Labelled(q.x.take(keep), q.y[keep]), task.domain)
+
+
+def thin_background(task: Task, rng: np.random.Generator, *, fewest: int) -> Task:
+    """Return the task with a random number of its background records, small ones as likely."""
+    s, most = task.support, task.support.background.n_records
+    if fewest >= most:
+        return task
+    n = min(most, int(np.exp(rng.uniform(np.log(fewest), np.log(most + 1)))))
+    background = s.background.take(np.sort(rng.permutation(most)[:n]))
+    return Task(Support(s.examples, background, s.classes), task.query, task.domain)

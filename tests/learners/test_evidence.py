@@ -7,7 +7,7 @@ import torch
 from inoculate.checks import toy_tasks
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.learners.evidence import Evidence
-from inoculate.nn.evidence import CHANNELS, Ground
+from inoculate.nn.evidence_cells import CHANNELS, Ground
 from inoculate.task import Encoded, Labelled, Support
 
 NAN = np.nan

@@ -202,3 +202,14 @@ def test_the_manifest_is_text_that_people_can_read(saved):
     content = json.loads((saved / "manifest.json").read_text())
     assert content["learner"] == {"hyperparameters": {"power": 2.0}, "name": "toy", "seed": 7}
     assert content["arrays"]["calibration"] == {"dtype": "float32", "shape": [3]}
+
+
+def test_what_only_meta_training_looks_at_may_be_any_number(saved, monkeypatch):
+    whole = load(saved)
+    save(
+        saved,
+        manifest(learner=LearnerEntry(name="toy", hyperparameters={"power": 1e9})),
+        whole.arrays,
+    )
+    monkeypatch.setattr(Toy, "meta_fit_only", frozenset({"power"}))
+    assert load_detector(saved).manifest.learner.hyperparameters == {"power": 1e9}

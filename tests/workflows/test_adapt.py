@@ -162,8 +162,8 @@ def test_a_prior_for_any_table_adapts_on_the_user_s_own_columns(table):
 
 
 def test_another_learner_may_take_a_prior_s_weights_if_they_fit(table):
-    report = adapt(request(table, prior="evidence", learner="cascade"))
-    assert report.manifest.learner.name == "cascade"
+    report = adapt(request(table, prior="evidence", learner="auto"))
+    assert report.manifest.learner.name == "auto"
     assert report.promises.found == 5
     with pytest.raises(InputError, match="do not fit maml"):
         adapt(request(table, prior="evidence", learner="maml"))

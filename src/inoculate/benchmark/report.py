@@ -63,6 +63,7 @@ def as_json(tables: Sequence[Table], facts: Mapping[str, str]) -> dict[str, Any]
         found["tables"][table.group] = {
             "headline": table.headline,
             "datasets": list(table.datasets),
+            "draws": table.draws,
             "best_baseline": table.best,
             "learners": rows,
             "losses": table.losses(),
@@ -139,7 +140,8 @@ def _table(table: Table) -> list[str]:
         cells += [f"{row.worst:.3f} ({row.worst_class})"]
         cells += [_gap(row.gaps.get(f)) for f in compared]
         lines.append(_line(cells))
-    lines += ["", f"Over {', '.join(table.datasets)}.", *_told(table, compared), ""]
+    over = f"Over {', '.join(table.datasets)}; {table.draws} draws a class."
+    lines += ["", over, *_told(table, compared), ""]
     return lines + _by_dataset(table) + _failed(table)
 
 

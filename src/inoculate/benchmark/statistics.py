@@ -88,12 +88,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All learners on one kind of task in one kind of split."""
+    """All learners on one kind of task in one kind of split.
+
+    Attributes:
+        draws: support draws a class.
+    """
 
     group: str
     kind: Kind
     headline: str
     datasets: tuple[str, ...]
+    draws: int
     best: str | None
     rows: tuple[Row, ...]
     failed: dict[str, str] = field(default_factory=dict)
@@ -154,7 +159,8 @@ def _table(group: str, results: Sequence[Result], seed: int) -> Table:
     rows.sort(key=lambda r: -r.figures[headline].mean)
     best = next((r.learner for r in rows if r.baseline), None)
     failed = {f"{r.learner} on {r.dataset}": r.failed for r in results if r.failed}
-    return Table(group, kind, headline, tuple(shared), best, tuple(rows), failed)
+    draws = max((len(d) for r in results for d in r.classes.values()), default=0)
+    return Table(group, kind, headline, tuple(shared), draws, best, tuple(rows), failed)
 
 
 def _shared(cells: Mapping[str, _Cells]) -> list[str]:

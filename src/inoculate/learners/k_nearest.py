@@ -12,49 +12,22 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from inoculate.features.neighbours import distances
-from inoculate.features.space import FAR, Space
+from inoculate.features.contrast import Contrast
+from inoculate.features.space import Space
 from inoculate.learner import Learner, Scores, State
-from inoculate.task import Encoded, FloatArray, Support, Task
-
-_PAIRS = 262_144  # pairs at a time: a block of float32 pairs stays in the cache
+from inoculate.task import Encoded, Support, Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KNearestDetector:
     """The support set itself."""
 
-    space: Space
-    classes: tuple[npt.NDArray[np.intp], ...]  # the rows of each class's examples
-    n_neighbours: int
-    softening: float
+    contrast: Contrast
 
     def score(self, x: Encoded) -> Scores:
         """Return log(distance to background / distance to the class), a column a class."""
-        n, rows = x.n_records, max(1, _PAIRS // len(self.space.background))
-        threat, novelty = np.zeros((n, len(self.classes)), np.float32), np.zeros(n, np.float32)
-        z = self.space.z(x)
-        for start in range(0, n, rows):
-            block = slice(start, start + rows)
-            threat[block], novelty[block] = self._score(z[block])
-        return Scores(threat, novelty)
-
-    def _score(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        space = self.space
-        usable, compared = space.reference.usable, space.compared
-        apart = distances(z[:, usable], space.background[:, usable], unmatched=0.0)
-        novelty = apart.min(axis=1)
-        if not self.classes:
-            return np.zeros((len(z), 0), np.float32), novelty
-        if len(compared) < len(usable):  # both distances must rest on the same columns
-            apart = distances(z[:, compared], space.background[:, compared], unmatched=FAR)
-        k = min(self.n_neighbours, apart.shape[1])
-        against = np.log(np.partition(apart, k - 1, axis=1)[:, :k].mean(axis=1) + self.softening)
-        to = distances(z[:, compared], space.examples[:, compared], unmatched=FAR)
-        near = np.stack([to[:, rows].min(axis=1) for rows in self.classes], axis=1)
-        return against[:, None] - np.log(near + np.float32(self.softening)), novelty
+        return Scores(*self.contrast.score(self.contrast.space.z(x)))
 
 
 class KNearest(Learner):
@@ -80,7 +53,9 @@ class KNearest(Learner):
     def adapt(self, support: Support, *, seed: int = 0) -> KNearestDetector:
         """Keep the support set; ``seed`` changes nothing."""
         rows = tuple(np.flatnonzero(support.examples.y == c) for c in range(support.n_way))
-        return KNearestDetector(Space.of(support), rows, self.n_neighbours, self.softening)
+        return KNearestDetector(
+            Contrast(Space.of(support), rows, self.n_neighbours, self.softening)
+        )
 
     def state(self) -> State:
         """Return no arrays."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -11,11 +11,14 @@ from inoculate.errors import ArtifactError, TaskError
 from inoculate.features.neighbours import spread_points
 from inoculate.learner import Learner, State
 from inoculate.nn.evidence import MOST_EXAMPLES, Conditioned, EvidenceNet
+from inoculate.nn.evidence_cells import Closeness, Company, Ground
 from inoculate.nn.outer_loop import one_thread
 from inoculate.task import FloatArray, Support
 
-N_HEADS = 4
-_CELLS = 20_000  # query cells at a time: memory stays bounded
+N_HEADS = 2
+_GROUND = 4_096  # background records that cells are expressed against
+_PART = 2_048  # background records at a time
+_GAPS = 2_000_000  # between query cells and background cells at a time: memory stays bounded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,50 +27,109 @@ class Sides:
 
     Attributes:
         net: the network.
-        conditioned: a side for each class, then one without any example.
+        conditioned: a side for each class, or one without any example.
         n_columns: columns of the support set.
+        columns: those that are looked at: those that the background knows.
+        rows: (m,) which records of the background, in the order that the sides hold them; of a
+            large one, the fair sample only.
+        n_background: records of it that are looked at.
     """
 
     net: EvidenceNet
     conditioned: tuple[Conditioned, ...]
     n_columns: int
+    columns: np.ndarray
+    rows: np.ndarray
+    n_background: int
 
     @classmethod
-    def of(cls, net: EvidenceNet, support: Support, *, n_background: int, seed: int) -> "Sides":
-        """Return the sides of a support set; of a large background a random part is looked at."""
-        background = support.background.stacked()
-        if len(background) > n_background:
-            rng = np.random.default_rng(seed)
-            background = background[rng.permutation(len(background))[:n_background]]
-        usual = _tensor(background)
-        examples, y = support.examples.x.stacked(), support.examples.y
-        none = torch.full((1, 1, background.shape[1]), torch.nan)
-        with one_thread(), torch.inference_mode():
-            sides = []
-            for c in range(support.n_way):
-                mine = _tensor(_few(examples[y == c]))
-                sides.append(net.condition(mine, torch.ones(mine.shape[:2]), usual))
-            sides.append(net.condition(none, torch.zeros((1, 1)), usual))
-        return cls(net, tuple(sides), background.shape[1])
+    def of(
+        cls,
+        net: EvidenceNet,
+        support: Support,
+        *,
+        n_background: int,
+        seed: int,
+        ways: Sequence[int] | None = None,
+    ) -> "Sides":
+        """Return the sides of a support set.
 
-    @torch.inference_mode()
+        Of a large background two parts are looked at one by one: a random one, and for each
+        class as many records that most resemble an example.
+
+        Args:
+            net: the network.
+            support: the support set.
+            n_background: most background records to look at.
+            seed: of the random part.
+            ways: the classes to have a side; None for all. No class gives one without examples.
+        """
+        background, examples = support.background.stacked(), support.examples.x.stacked()
+        n_columns = background.shape[1]
+        # what the background does not know is never looked at
+        columns = np.flatnonzero(np.isfinite(background).any(axis=0))
+        columns = columns if len(columns) else np.arange(1)
+        background, examples, y = background[:, columns], examples[:, columns], support.examples.y
+        mixed = np.random.default_rng(seed).permutation(len(background))
+        few = len(background) <= n_background
+        fair = mixed if few else mixed[: n_background // (2 if support.n_way else 1)]
+        rest = None if few else _tensor(background[mixed[len(fair) :]])
+        parts = (_tensor(background[fair]), rest, _tensor(background[mixed[:_GROUND]]))
+        with one_thread(), torch.inference_mode():
+            sides = [
+                _side(net, examples[y == c], examples[y != c], parts, n_background - len(fair))
+                for c in (range(support.n_way) if ways is None else ways)
+            ]
+            if not sides:
+                sides.append(_side(net, examples[:0], examples[:0], parts, 0))
+        return cls(net, tuple(sides), n_columns, columns, fair, min(n_background, len(mixed)))
+
     def logits(self, rows: FloatArray, sides: Sequence[int]) -> FloatArray:
         """Return the logits of records (n, d) for some of the sides, (n, number of sides).
 
         Raises:
             TaskError: the records have another number of columns.
         """
+        return self.judged(rows, sides)[0]
+
+    @torch.inference_mode()
+    def judged(self, rows: FloatArray, sides: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """Return logits as ``logits`` does, and the mean distance to background, (n,).
+
+        Raises:
+            TaskError: the records have another number of columns.
+        """
         if rows.shape[1] != self.n_columns:
             raise TaskError(f"{rows.shape[1]} columns, the detector has {self.n_columns}")
-        found = np.zeros((len(rows), len(sides)), np.float32)
-        step = max(1, _CELLS // max(self.n_columns, 1))
+        found, far = np.zeros((len(rows), len(sides)), np.float32), np.zeros(len(rows), np.float32)
+        step = max(1, _GAPS // (len(self.columns) * self.n_background))
         with one_thread():
             for start in range(0, len(rows), step):
-                part = _tensor(rows[start : start + step])
+                block = slice(start, start + step)
+                part = _tensor(rows[block, self.columns])
                 for i, side in enumerate(sides):
-                    logits = self.net(self.conditioned[side], part)
-                    found[start : start + step, i] = logits[0].numpy()
-        return found
+                    logits, apart = self.net.judge(self.conditioned[side], part)
+                    found[block, i] = logits[0].numpy()
+                    far[block] += apart[0].numpy() / len(sides)
+        return found, far
+
+    @torch.inference_mode()
+    def left_out(self, side: int, most: int) -> tuple[np.ndarray, FloatArray]:
+        """Return some rows of the background and their logits, each without itself.
+
+        Not those read in context, unless all are.
+
+        Args:
+            side: which one.
+            most: rows.
+        """
+        conditioned = self.conditioned[side]
+        shown = set(conditioned.shown[0].tolist()) if conditioned.shown is not None else set()
+        free = [i for i in range(conditioned.n_fair) if i not in shown]
+        rows = torch.tensor((free or range(conditioned.n_fair))[:most])
+        with one_thread():
+            logits = self.net.left_out(conditioned, rows)
+        return self.rows[rows.numpy()], logits[0].numpy()
 
 
 class EvidenceLearner(Learner):
@@ -121,7 +183,10 @@ def new_net(width: int, n_layers: int, n_metrics: int, *, seed: int) -> Evidence
         return EvidenceNet(width, n_layers, N_HEADS, n_metrics)
 
 
-def restored(net: EvidenceNet, state: State) -> EvidenceNet:
+Net = TypeVar("Net", bound=torch.nn.Module)
+
+
+def restored(net: Net, state: State) -> Net:
     """Return a network with stored weights, ready to score.
 
     Raises:
@@ -140,6 +205,39 @@ def restored(net: EvidenceNet, state: State) -> EvidenceNet:
 def _tensor(rows: FloatArray) -> torch.Tensor:
     """Return records as one problem, (1, n, d); copied, since stored arrays are read-only."""
     return torch.from_numpy(np.array(rows, np.float32))[None]
+
+
+def _side(
+    net: EvidenceNet,
+    mine: FloatArray,
+    others: FloatArray,
+    parts: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor],
+    n_alike: int,
+) -> Conditioned:
+    """Return the side of one class: its examples, and a fair part, the rest, and the ground."""
+    fair, rest, ground = parts
+    there = torch.ones((1, len(mine)), dtype=torch.bool)
+    if not len(mine):
+        mine = np.full((1, fair.shape[2]), np.nan, np.float32)
+        there, rest = torch.zeros((1, 1), dtype=torch.bool), None
+    x = _tensor(_few(mine))
+    alike = None if rest is None else _most_alike(ground, x, rest, n_alike)
+    return net.condition(
+        x, there[:, : x.shape[1]], fair, _tensor(_few(others)), lookalikes=alike, ground=ground
+    )
+
+
+def _most_alike(
+    ground: torch.Tensor, mine: torch.Tensor, rest: torch.Tensor, n: int
+) -> torch.Tensor:
+    """Return the n records of a background nearest to an example, (1, n, d)."""
+    places = Ground.of(ground)
+    company, nearest = Company(places.cells(mine), torch.ones(mine.shape[:2]).bool()), []
+    even = torch.full((1, mine.shape[2], 1), 1 / mine.shape[2])
+    for part in torch.split(rest, _PART, dim=1):
+        close = Closeness.of(places.cells(part), company)
+        nearest.append(close.distances(even)[0].mean(-1))
+    return rest[:, torch.cat(nearest, 1)[0].topk(n, largest=False).indices]
 
 
 def _few(examples: FloatArray) -> FloatArray:

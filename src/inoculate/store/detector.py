@@ -165,7 +165,8 @@ def _learner(artifact: Artifact) -> Learner:
     entry = artifact.manifest.learner
     try:
         cls = LEARNERS.load(entry.name)
-        _check_hyperparameters(cls().hyperparameters(), entry.hyperparameters)
+        usual = cls().hyperparameters()
+        _check_hyperparameters(usual, entry.hyperparameters, cls.meta_fit_only)
         return cls(**entry.hyperparameters).load_state(artifact.group("prior"))
     except NotFoundError as err:
         raise ArtifactError(f"{artifact.path}: {err}") from err
@@ -177,7 +178,9 @@ def _learner(artifact: Artifact) -> Learner:
         ) from err
 
 
-def _check_hyperparameters(usual: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def _check_hyperparameters(
+    usual: Mapping[str, Any], given: Mapping[str, Any], unbounded: frozenset[str]
+) -> None:
     """Hold each value against its default: a billion trees in a manifest would stall its reader.
 
     Raises:
@@ -189,7 +192,8 @@ def _check_hyperparameters(usual: Mapping[str, Any], given: Mapping[str, Any]) -
         is_float = type(default) is float and is_number
         if default is not None and type(value) is not type(default) and not is_float:
             raise ValueError(f"{name} is {value!r:.80}, expected a {type(default).__name__}")
-        if is_number and not 0 <= value <= LARGEST_HYPERPARAMETER:
+        most = np.inf if name in unbounded else LARGEST_HYPERPARAMETER
+        if is_number and not 0 <= value <= most:
             raise ValueError(f"{name} is {value}, must be positive, at most 10,000")
         if is_number and default and not value:
             raise ValueError(f"{name} is 0, must be positive")

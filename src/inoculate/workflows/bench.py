@@ -120,10 +120,9 @@ def bench(
         for name in entrants
         if not any(n == name for _, n in met)
     ]
-    found = tables(results)
-    _write(request, budget, found)
+    found = write_report(request.output, results, _facts(request, budget))
     regressions = () if request.full or request.learners else against_baselines(found, baselines())
-    return Outcome(tuple(found), tuple(regressions if _is_made(work) else ()), tuple(notes))
+    return Outcome(found, tuple(regressions if _is_made(work) else ()), tuple(notes))
 
 
 def baselines() -> Committed:
@@ -243,20 +242,38 @@ def _simple(notes: list[str]) -> Iterator[tuple[str, Entrant]]:
     yield "one_column", Entrant(OneColumn())
 
 
-def _write(request: Request, budget: Budget, found: Sequence[Table]) -> None:
+def _facts(request: Request, budget: Budget) -> dict[str, str]:
     size = "full" if request.full else "smoke"
-    facts = {
+    return {
         "Made by": f"inoculate bench --size {size}, version {__version__}",
         "Draws": f"{budget.draws} a class, up to {budget.n_query} queries, seed {budget.seed}",
-        "Machine": f"{platform.machine()}, Python {platform.python_version()}, one process",
     }
+
+
+def write_report(
+    output: Path, results: Sequence[Result], facts: Mapping[str, str]
+) -> tuple[Table, ...]:
+    """Write report.md, report.json and report.html of results, and return their tables.
+
+    Args:
+        output: folder of the report.
+        results: within a group of scenarios, all of the same draws.
+        facts: lines about how they were made.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    machine = f"{platform.machine()}, Python {platform.python_version()}, one process"
+    found, facts = tables(results), {**facts, "Machine": machine}
     texts = {
         "report.md": markdown(found, facts),
         "report.json": json.dumps(as_json(found, facts), indent=1) + "\n",
         "report.html": page(found, facts),
     }
     try:
+        output.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            (request.output / name).write_text(text, encoding="utf-8")
+            (output / name).write_text(text, encoding="utf-8")
     except OSError as err:
-        raise InputError(f"{request.output}: cannot be written: {err.strerror or err}") from err
+        raise InputError(f"{output}: cannot be written: {err.strerror or err}") from err
+    return tuple(found)

@@ -18,13 +18,12 @@ from inoculate.domain import Batch
 from inoculate.errors import InputError
 from inoculate.finding import Finding
 from inoculate.learner import Detector, Scores
-from inoculate.registry import LEARNERS
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, FloatArray, IntArray, Labelled, Support
 from inoculate.workflows.intake import Intake, sample_records
 from inoculate.workflows.scanner import Scanner
 
-NOVELTY_LEARNER, NOVELTY_PRIOR = "cascade", "evidence"
+NOVELTY_PRIOR = "auto"
 _FOLDS = 5
 _MOST_BACKGROUND = 5_000
 
@@ -62,7 +61,7 @@ class NoveltyScan:
         background = sample.domain.encode(batch, self._views)
         self._detectors, known = _cross_fit(background, sample.rows % _FOLDS, seed)
         self.scanner = Scanner(
-            f"novelty ({NOVELTY_LEARNER}, prior {NOVELTY_PRIOR})",
+            f"novelty (prior {NOVELTY_PRIOR})",
             self._detectors[0],
             Calibration.of(known),
             self._views,
@@ -97,8 +96,7 @@ def _cross_fit(
 ) -> tuple[list[Detector], FloatArray]:
     """Return a detector a fold that never saw it, and every record's score by its own."""
     detectors: list[Detector] = []
-    state = load_prior(NOVELTY_PRIOR).learner.state()
-    learner = LEARNERS.load(NOVELTY_LEARNER)().load_state(state)
+    learner = load_prior(NOVELTY_PRIOR).learner
     known = np.empty(background.n_records, np.float32)
     nothing = Labelled(background.take(np.empty(0, np.int64)), np.empty(0, np.int64))
     for fold in range(_FOLDS):

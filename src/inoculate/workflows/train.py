@@ -26,13 +26,15 @@ from inoculate.registry import LEARNERS
 from inoculate.sampling import (
     Pool,
     Shape,
+    contaminate,
     distinct,
     hide_columns,
     make_tasks,
     sample_task,
     sample_tasks,
+    thin_background,
 )
-from inoculate.store.detector import save_prior
+from inoculate.store.detector import load_prior, save_prior
 from inoculate.store.manifest import (
     DataEntry,
     LearnerEntry,
@@ -40,6 +42,7 @@ from inoculate.store.manifest import (
     MeasuredEntry,
     describe_views,
 )
+from inoculate.structural import structural_tasks
 from inoculate.task import BACKGROUND, Encoded, Task
 from inoculate.workflows.intake import Intake
 
@@ -86,13 +89,19 @@ class TaskPart(_Part):
 
     Attributes:
         n: number of tasks.
-        made_up: of which this share is made up.
+        structural: of which this share is made from nothing, by random structural models.
+        made_up: of the rest, the share that is made up from the files' records.
         hidden: largest share of columns hidden in a task.
+        fewest_background: a task keeps at least so much of ``n_background``; 0 keeps all.
+        contaminated: share of tasks whose background holds some of the threat, up to 5 %.
     """
 
     n: int
+    structural: float = 0.0
     made_up: float = 0.5
     hidden: float = 0.6
+    contaminated: float = 0.0
+    fewest_background: int = 0
     n_way: tuple[int, int] = (1, 1)
     n_shot: tuple[int, int] = (1, 10)
     n_background: int = 64
@@ -102,12 +111,13 @@ class TaskPart(_Part):
 
 
 class Recipe(_Part):
-    """A whole recipe; see the module."""
+    """A whole recipe; see the module. ``start`` names a prior whose arrays to go on from."""
 
     name: str
     kind: str
     unit: str
     learner: str
+    start: str = ""
     seed: int = 0
     folder: str = "."
     hyperparameters: dict[str, Any] = {}
@@ -149,6 +159,11 @@ def train(recipe: Path, out: Path, *, folder: Path | None = None) -> Manifest:
     base = folder or Path(os.environ.get("INOCULATE_DATA") or recipe.parent / parsed.folder)
     pools, views = _read_pools(parsed, base)
     learner = LEARNERS.load(parsed.learner)(**parsed.hyperparameters)
+    before: tuple[DataEntry, ...] = ()
+    if parsed.start:
+        start = load_prior(parsed.start)
+        learner.load_state(start.learner.state())
+        before = start.manifest.data
     learner.meta_fit(recipe_tasks(parsed, pools), seed=parsed.seed)
     command = f"inoculate train {recipe.name}"
     manifest = Manifest(
@@ -162,8 +177,8 @@ def train(recipe: Path, out: Path, *, folder: Path | None = None) -> Manifest:
         learner=LearnerEntry(
             name=parsed.learner, hyperparameters=learner.hyperparameters(), seed=parsed.seed
         ),
-        data=tuple(_entries(parsed, pools)),
-        measured=tuple(_measure(parsed, pools, learner, command)),
+        data=(*before, *_entries(parsed, pools)),
+        measured=tuple(_measure(parsed, pools, learner, command, seen=before)),
         notes=parsed.notes,
     )
     save_prior(out, manifest, learner.state())
@@ -185,10 +200,17 @@ def recipe_tasks(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[Task]:
     how: dict[str, Any] = {"shape": shape, "n_way": t.n_way, "n_shot": t.n_shot}
     real = [sample_tasks(p, each, seed=t.seed, **how) for p in seen]
     made = [make_tasks(_train_only(p), each, seed=t.seed, **how) for p in seen]
+    structural = structural_tasks(t.n, seed=t.seed, **how)
     for i in range(t.n):
         rng = np.random.default_rng([t.seed, i, 2])
-        source = made if rng.random() < t.made_up else real
-        yield hide_columns(next(source[i % len(seen)]), rng, most=t.hidden)
+        if t.structural and rng.random() < t.structural:
+            task = next(structural)
+        else:
+            source = made if rng.random() < t.made_up else real
+            task = hide_columns(next(source[i % len(seen)]), rng, most=t.hidden)
+        if t.contaminated and rng.random() < t.contaminated:
+            task = contaminate(task, rng)
+        yield thin_background(task, rng, fewest=t.fewest_background or t.n_background)
 
 
 def _train_only(pool: Pool) -> Pool:
@@ -274,13 +296,20 @@ def _entries(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[DataEntry]:
 
 
 def _measure(
-    recipe: Recipe, pools: Sequence[Pool], learner: Learner, command: str
+    recipe: Recipe,
+    pools: Sequence[Pool],
+    learner: Learner,
+    command: str,
+    *,
+    seen: Sequence[DataEntry],
 ) -> Iterator[MeasuredEntry]:
     """Yield recall at 1 % false alarms with 5 examples, beside the default learner's."""
     default = LEARNERS.load("extra_trees")()
     for name, method in ((recipe.learner, learner), ("extra_trees, the default", default)):
         for part, pool in zip(recipe.data, pools, strict=True):
             rest = set(pool.classes) - {*part.train, *part.validation}
+            if part.sha256 in {d.sha256 for d in seen}:
+                rest = set()  # which of its classes the prior to start from saw is not known
             kinds = (("classes it was chosen by", {*part.validation}), ("unseen classes", rest))
             for kind, classes in kinds:
                 usable = sorted(c for c in classes if len(pool.classes[c]) >= 12)
