@@ -7,7 +7,7 @@ import pytest
 
 from inoculate.checks import toy_tasks
 from inoculate.errors import ArtifactError, TaskError
-from inoculate.learners.auto import Auto
+from inoculate.learners.auto import Auto, _cut
 from inoculate.learners.evidence import Evidence
 from inoculate.learners.k_nearest import KNearest
 from inoculate.metrics import auroc
@@ -27,7 +27,7 @@ def task():
 
 
 def alone(detector, weight):
-    return replace(detector, weights=np.tile(weight, (len(detector.weights), 1)))
+    return replace(detector, weights=weight)
 
 
 def ranks(x):
@@ -73,9 +73,9 @@ def test_few_benign_records_are_judged_and_the_rest_stays_below(learned, task):
     assert found[~judged].max() < -50 < found[judged].max()
 
 
-def test_the_share_that_is_judged_follows_the_hyperparameter(learned):
+def test_the_share_that_is_judged_follows_the_hyperparameter_where_trees_see_the_threat(learned):
     rng = np.random.default_rng(0)
-    examples = (rng.normal(size=(5, 12)) + 1).astype(np.float32)
+    examples = (rng.normal(size=(5, 12)) / 4 + 6).astype(np.float32)
     support = Support(
         Labelled(Encoded({"v": examples}), np.zeros(5, np.int64)),
         Encoded({"v": rng.normal(size=(400, 12)).astype(np.float32)}),
@@ -87,13 +87,24 @@ def test_the_share_that_is_judged_follows_the_hyperparameter(learned):
         detector = Auto(passed=passed).load_state(learned.state()).adapt(support)
         shares.append((detector.score(fresh).threat > -50).mean())
     assert shares[0] < 0.12
-    assert 0.15 < shares[1] < 0.45
+    assert 0.15 < shares[1] < 0.5
+
+
+def test_the_cut_falls_until_left_out_examples_pass_in_the_score_that_shows_them():
+    known = np.stack([np.arange(100), np.arange(100)], axis=1).astype(np.float32)
+    plain = _cut(known, np.float32([[200, 0]]), 0.1)
+    np.testing.assert_allclose(plain, np.quantile(np.arange(100), [0.9, 0.9]))
+    lower = _cut(known, np.float32([[0, 70], [200, 200]]), 0.1)  # 30 of 100 are above
+    np.testing.assert_allclose(lower, np.quantile(np.arange(100), [0.9, 0.4]), rtol=1e-5)
+    assert _cut(known, np.float32([[20, 10]]), 0.1)[0] == -np.inf
+    blind = _cut(known, np.zeros((0, 2), np.float32), 0.1)
+    np.testing.assert_allclose(blind, np.quantile(np.arange(100), [0.8, 0.8]))
 
 
 def test_weights_sum_to_one_and_differ_with_the_support_set(learned):
     found = np.stack(
-        [learned.adapt(t.support).weights[0] for t in toy_tasks(4, seed=8, n_shot=3)]
-        + [learned.adapt(without_examples(t.support)).weights[0] for t in toy_tasks(1, seed=8)]
+        [learned.adapt(t.support).weights for t in toy_tasks(4, seed=8, n_shot=3)]
+        + [learned.adapt(without_examples(t.support)).weights for t in toy_tasks(1, seed=8)]
     )
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert np.ptp(found, axis=0).max() > 0.01
@@ -108,8 +119,8 @@ def test_the_rule_learns_to_leave_a_broken_method_alone():
     broken["out.2.weight"][:] = rng.normal(size=broken["out.2.weight"].shape)
     start = Auto(n_trees=20).load_state(broken)
     task = next(iter(toy_tasks(1, seed=50)))
-    before = start.adapt(task.support).weights[:, 2].mean()
-    after = start.meta_fit(toy_tasks(30, seed=0), seed=0).adapt(task.support).weights[:, 2].mean()
+    before = start.adapt(task.support).weights[2]
+    after = start.meta_fit(toy_tasks(30, seed=0), seed=0).adapt(task.support).weights[2]
     assert before > 0.7
     assert after < 0.5 * before
 

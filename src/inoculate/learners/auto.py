@@ -35,30 +35,36 @@ from inoculate.task import Encoded, FloatArray, Labelled, Support, Task
 _MOST_LEFT_OUT = 3  # examples of a class that are scored without themselves
 _ENOUGH = 2_000  # background records to score a left-out example against
 _BELOW = -100.0  # added to what no method suspects
+_PASSED_BLINDLY = 0.2  # where no left-out example tells what the cheap methods miss
 _MIX = "mix."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AutoDetector:
-    """The methods, their scales and weights, and from where on the network is asked."""
+    """The methods, and how they are mixed.
+
+    Attributes:
+        members: the methods.
+        scale: of their scores, the same for all classes.
+        weights: (3,) of their scores; they sum to 1.
+        cuts: (n_way, 2) of the cheap scores; a record at one of them is shown to the network.
+    """
 
     members: Members
-    scales: tuple[Scale, ...]
+    scale: Scale
     weights: FloatArray
-    suspicious: FloatArray
+    cuts: FloatArray
 
     def score(self, x: Encoded) -> Scores:
         """Return the mixture where a method suspects a record, what the cheap ones say below."""
         z = self.members.space.z(x)
         cheap, novelty = self.members.cheap(z)
-        rows = np.flatnonzero((cheap >= self.suspicious).any(axis=(1, 2)))
+        rows = np.flatnonzero((cheap >= self.cuts).any(axis=(1, 2)))
         judged = np.zeros(cheap.shape[:2], np.float32)
         judged[rows] = self.members.judged(x.take(rows).stacked())
-        mixed = np.empty(cheap.shape[:2], np.float32)
-        for way, (scale, weight) in enumerate(zip(self.scales, self.weights, strict=True)):
-            said = scale.apply(np.concatenate([cheap[:, way], judged[:, [way]]], axis=1))
-            mixed[:, way] = said[:, :2].mean(axis=1) + np.float32(_BELOW)
-            mixed[rows, way] = said[rows] @ weight
+        said = self.scale.apply(np.concatenate([cheap, judged[..., None]], axis=-1))
+        mixed = said[..., :2].mean(axis=-1) + np.float32(_BELOW)
+        mixed[rows] = said[rows] @ self.weights
         if not self.members.forests:
             return Scores(np.zeros((len(z), 0), np.float32), mixed[:, 0])
         return Scores(mixed, novelty)
@@ -67,12 +73,14 @@ class AutoDetector:
 class Auto(EvidenceLearner):
     """Mixes learners by what the support set says of each; for any table, with or without examples.
 
-    Adapting costs about 0.4 s a class, scoring about 50 us a benign record of 80 columns, one core.
+    Adapting costs about 0.4 s a class, scoring 40 to 600 us a record of 80 columns,
+    as trees and neighbours see the threat themselves or not, one core.
 
     Args:
         n_trees: trees a class.
         min_leaf: records that each side of a split keeps at least.
-        passed: share of background that each cheap method sends to the network.
+        passed: share of background that each cheap method sends to the network at least; as much
+            more as left-out examples need to be seen.
         width: of the network's tokens, divisible by 2.
         n_layers: of attention.
         n_metrics: learned metrics over columns.
@@ -114,19 +122,20 @@ class Auto(EvidenceLearner):
             TaskError: the learner was not meta-trained.
         """
         members = self._members(support, range(support.n_way), self.n_trees, seed)
-        scales, weights, suspicious = [], [], []
-        for way in range(members.n_ways):
-            known, left_out = members.left_out(way), self._left_out(support, way, seed)
-            scales.append(Scale.of(known))
-            found = features(left_out, known, scales[-1], _sizes(support, way))
-            weights.append(self.mix_.weights(found, int(not support.n_way)))
-            suspicious.append(np.quantile(known[:, :2], 1 - self.passed, axis=0))
-        return AutoDetector(
-            members=members,
-            scales=tuple(scales),
-            weights=np.stack(weights),
-            suspicious=np.stack(suspicious).astype(np.float32),
-        )
+        ways = range(members.n_ways)
+        known = [members.left_out(way) for way in ways]
+        left_out = [self._left_out(support, way, seed) for way in ways]
+        # one scale and one set of weights: the classes of a record are held against each other
+        scale = Scale.of(np.concatenate(known))
+        kind = int(not support.n_way)
+        weights = [
+            self.mix_.weights(
+                features(left_out[way], known[way], scale, _sizes(support, way)), kind
+            )
+            for way in ways
+        ]
+        cuts = [_cut(known[way][:, :2], left_out[way][:, :2], self.passed) for way in ways]
+        return AutoDetector(members, scale, np.mean(weights, axis=0), np.stack(cuts))
 
     def state(self) -> State:
         """Return the network's weights by name, and the mixing rule's."""
@@ -194,6 +203,31 @@ class Auto(EvidenceLearner):
                     scores=scale.apply(np.hstack([cheap[:, way], judged[:, [way]]])),
                     target=target.astype(np.float32),
                 )
+
+
+def _cut(known: FloatArray, left_out: FloatArray, passed: float) -> FloatArray:
+    """Return from where on a record is suspicious in each of the cheap scores, (2,).
+
+    As low as lets each left-out example pass in the score that shows it best, twice as much
+    background passing as it takes: where trees and neighbours fail, the network sees all.
+
+    Args:
+        known: (m, 2) of left-out background.
+        left_out: (k, 2) of left-out examples; k may be 0.
+        passed: share of background to let pass at least.
+    """
+    least = passed if len(left_out) else max(passed, _PASSED_BLINDLY)
+    cuts = np.quantile(known, 1 - least, axis=0).astype(np.float32)
+    tied = (known >= cuts).mean(axis=0) > 2 * least  # most of background scores the same there
+    cuts[tied] = np.nextafter(cuts[tied], np.float32(np.inf))
+    for scores in left_out:
+        above = (known >= scores).mean(axis=0)
+        best = int(above.argmin())
+        if above[best] > least:
+            share = 2 * above[best]
+            lower = np.quantile(known[:, best], 1 - share) if share < 1 else -np.inf
+            cuts[best] = min(cuts[best], lower)
+    return cuts
 
 
 def _sizes(support: Support, way: int) -> tuple[int, int, int]:
