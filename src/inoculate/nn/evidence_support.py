@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from inoculate.errors import ArtifactError, TaskError
@@ -18,16 +19,44 @@ from inoculate.task import FloatArray, Support
 N_HEADS = 2
 _GROUND = 4_096  # background records that cells are expressed against
 _PART = 2_048  # background records at a time
+_AT_ONCE = 128  # of them, for the network
+_CANDIDATES = 1_024  # background records that the network looks for lookalikes among
+_WORTH_A_LOOK = 100  # background records; of fewer, a quarter would say nothing
+_MOST_AGAIN = 250  # background records of a second look; of a small one, a quarter
 _GAPS = 2_000_000  # between query cells and background cells at a time: memory stays bounded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A second look at one class, against the background that the first one took for it.
+
+    Attributes:
+        side: the class beside that background only, which its columns are placed against.
+        least: the lowest logit of that background in the first look; a record from there on is
+            looked at again, and must pass both.
+        rows: which records of the whole background it is.
+    """
+
+    side: Conditioned
+    least: float
+    rows: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
     """What a support set says to the network, computed once.
 
+    A large background is mostly unlike the threat, and few records of it decide. So the network
+    looks twice: at all, and again at what resembles the threat.
+
+    References:
+        Felzenszwalb et al., "Object Detection with Discriminatively Trained Part-Based Models",
+        TPAMI 32, 2010, section 4.4, for hard negatives. Departure: nothing is trained on them.
+
     Attributes:
         net: the network.
         conditioned: a side for each class, or one without any example.
+        looks: a second look for each class; none without classes, or with little background.
         n_columns: columns of the support set.
         columns: those that are looked at: those that the background knows.
         rows: (m,) which records of the background, in the order that the sides hold them; of a
@@ -37,6 +66,7 @@ class Sides:
 
     net: EvidenceNet
     conditioned: tuple[Conditioned, ...]
+    looks: tuple[Look, ...]
     n_columns: int
     columns: np.ndarray
     rows: np.ndarray
@@ -75,14 +105,17 @@ class Sides:
         fair = mixed if few else mixed[: n_background // (2 if support.n_way else 1)]
         rest = None if few else _tensor(background[mixed[len(fair) :]])
         parts = (_tensor(background[fair]), rest, _tensor(background[mixed[:_GROUND]]))
+        sides, looks = [], []
         with one_thread(), torch.inference_mode():
-            sides = [
-                _side(net, examples[y == c], examples[y != c], parts, n_background - len(fair))
-                for c in (range(support.n_way) if ways is None else ways)
-            ]
+            for c in range(support.n_way) if ways is None else ways:
+                mine, others = examples[y == c], examples[y != c]
+                sides.append(_side(net, mine, others, parts, n_background - len(fair)))
+                if len(background) >= _WORTH_A_LOOK:
+                    looks.append(_look(net, sides[-1], mine, others, background))
             if not sides:
                 sides.append(_side(net, examples[:0], examples[:0], parts, 0))
-        return cls(net, tuple(sides), n_columns, columns, fair, min(n_background, len(mixed)))
+        n_seen = min(n_background, len(mixed))
+        return cls(net, tuple(sides), tuple(looks), n_columns, columns, fair, n_seen)
 
     def logits(self, rows: FloatArray, sides: Sequence[int]) -> FloatArray:
         """Return the logits of records (n, d) for some of the sides, (n, number of sides).
@@ -109,9 +142,19 @@ class Sides:
                 part = _tensor(rows[block, self.columns])
                 for i, side in enumerate(sides):
                     logits, apart = self.net.judge(self.conditioned[side], part)
-                    found[block, i] = logits[0].numpy()
+                    found[block, i] = self._again(side, part, logits)[0].numpy()
                     far[block] += apart[0].numpy() / len(sides)
         return found, far
+
+    def _again(self, side: int, x: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Return logits (1, n) of records, lowered where a second look says less."""
+        if not self.looks:
+            return logits
+        look = self.looks[side]
+        rows = torch.nonzero(logits[0] >= look.least)[:, 0]
+        if len(rows):
+            logits[0, rows] = logits[0, rows].minimum(self.net(look.side, x[:, rows])[0])
+        return logits
 
     @torch.inference_mode()
     def left_out(self, side: int, most: int) -> tuple[np.ndarray, FloatArray]:
@@ -128,8 +171,17 @@ class Sides:
         free = [i for i in range(conditioned.n_fair) if i not in shown]
         rows = torch.tensor((free or range(conditioned.n_fair))[:most])
         with one_thread():
-            logits = self.net.left_out(conditioned, rows)
-        return self.rows[rows.numpy()], logits[0].numpy()
+            logits = self.net.left_out(conditioned, rows)[0]
+            found = self.rows[rows.numpy()]
+            if self.looks:
+                look = self.looks[side]
+                place = {row: i for i, row in enumerate(look.rows.tolist())}
+                hard = torch.tensor([i for i, row in enumerate(found.tolist()) if row in place])
+                if len(hard):
+                    again = torch.tensor([place[found[i]] for i in hard.tolist()])
+                    second = self.net.left_out(look.side, again)[0]
+                    logits[hard] = logits[hard].minimum(second)
+        return found, logits.numpy()
 
 
 class EvidenceLearner(Learner):
@@ -221,23 +273,46 @@ def _side(
         mine = np.full((1, fair.shape[2]), np.nan, np.float32)
         there, rest = torch.zeros((1, 1), dtype=torch.bool), None
     x = _tensor(_few(mine))
-    alike = None if rest is None else _most_alike(ground, x, rest, n_alike)
+    alike = None if rest is None else rest[:, _most_alike(ground, x, rest, n_alike)]
     return net.condition(
         x, there[:, : x.shape[1]], fair, _tensor(_few(others)), lookalikes=alike, ground=ground
     )
 
 
+def _look(
+    net: EvidenceNet,
+    side: Conditioned,
+    mine: FloatArray,
+    others: FloatArray,
+    background: FloatArray,
+) -> Look:
+    """Return the second look at one class: against the background most like it to the network."""
+    rows = np.arange(len(background))
+    x = _tensor(_few(mine))
+    if len(rows) > _CANDIDATES:
+        whole = _tensor(background)
+        rows = _most_alike(_tensor(background[:_GROUND]), x, whole, _CANDIDATES).numpy()
+    parts = torch.split(_tensor(background[rows]), _AT_ONCE, dim=1)
+    logits = torch.cat([net(side, part)[0] for part in parts]).numpy()
+    n = max(1, min(_MOST_AGAIN, len(background) // 4))
+    hard = np.sort(np.argsort(-logits, kind="stable")[:n])
+    usual = _tensor(background[rows[hard]])
+    there = torch.ones(x.shape[:2], dtype=torch.bool)
+    again = net.condition(x, there, usual, _tensor(_few(others)))
+    return Look(again, float(logits[hard].min()), rows[hard])
+
+
 def _most_alike(
     ground: torch.Tensor, mine: torch.Tensor, rest: torch.Tensor, n: int
 ) -> torch.Tensor:
-    """Return the n records of a background nearest to an example, (1, n, d)."""
+    """Return the rows of the n records of a background nearest to an example, (n,)."""
     places = Ground.of(ground)
     company, nearest = Company(places.cells(mine), torch.ones(mine.shape[:2]).bool()), []
     even = torch.full((1, mine.shape[2], 1), 1 / mine.shape[2])
     for part in torch.split(rest, _PART, dim=1):
         close = Closeness.of(places.cells(part), company)
         nearest.append(close.distances(even)[0].mean(-1))
-    return rest[:, torch.cat(nearest, 1)[0].topk(n, largest=False).indices]
+    return torch.cat(nearest, 1)[0].topk(n, largest=False).indices
 
 
 def _few(examples: FloatArray) -> FloatArray:
