@@ -33,7 +33,7 @@ from inoculate.nn.mixing import (
 from inoculate.task import Encoded, FloatArray, Labelled, Support, Task
 
 _MOST_LEFT_OUT = 3  # examples of a class that are scored without themselves
-_ENOUGH = 2_000  # background records to score a left-out example against
+_ENOUGH = 400  # background records to score a left-out example against
 _BELOW = -100.0  # added to what no method suspects
 _PASSED_BLINDLY = 0.2  # where no left-out example tells what the cheap methods miss
 _MIX = "mix."

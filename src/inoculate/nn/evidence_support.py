@@ -20,7 +20,7 @@ N_HEADS = 2
 _GROUND = 4_096  # background records that cells are expressed against
 _PART = 2_048  # background records at a time
 _AT_ONCE = 128  # of them, for the network
-_CANDIDATES = 1_024  # background records that the network looks for lookalikes among
+_CANDIDATES = 600  # background records that the network looks for lookalikes among
 _WORTH_A_LOOK = 100  # background records; of fewer, a quarter would say nothing
 _MOST_AGAIN = 250  # background records of a second look; of a small one, a quarter
 _GAPS = 2_000_000  # between query cells and background cells at a time: memory stays bounded
@@ -109,11 +109,14 @@ class Sides:
         with one_thread(), torch.inference_mode():
             for c in range(support.n_way) if ways is None else ways:
                 mine, others = examples[y == c], examples[y != c]
-                sides.append(_side(net, mine, others, parts, n_background - len(fair)))
+                side, alike = _side(net, mine, others, parts, n_background - len(fair))
+                sides.append(side)
                 if len(background) >= _WORTH_A_LOOK:
-                    looks.append(_look(net, sides[-1], mine, others, background))
+                    seen = np.concatenate([fair, mixed[len(fair) + alike]])
+                    known = None if few else seen
+                    looks.append(_look(net, side, mine, others, background, known))
             if not sides:
-                sides.append(_side(net, examples[:0], examples[:0], parts, 0))
+                sides.append(_side(net, examples[:0], examples[:0], parts, 0)[0])
         n_seen = min(n_background, len(mixed))
         return cls(net, tuple(sides), tuple(looks), n_columns, columns, fair, n_seen)
 
@@ -265,18 +268,28 @@ def _side(
     others: FloatArray,
     parts: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor],
     n_alike: int,
-) -> Conditioned:
-    """Return the side of one class: its examples, and a fair part, the rest, and the ground."""
+) -> tuple[Conditioned, npt.NDArray[np.intp]]:
+    """Return the side of one class, and which of the rest of the background it looks at.
+
+    Args:
+        net: the network.
+        mine: examples of the class.
+        others: of other classes.
+        parts: a fair part of the background, its rest if any, and the ground.
+        n_alike: records of the rest to look at.
+    """
     fair, rest, ground = parts
     there = torch.ones((1, len(mine)), dtype=torch.bool)
     if not len(mine):
         mine = np.full((1, fair.shape[2]), np.nan, np.float32)
         there, rest = torch.zeros((1, 1), dtype=torch.bool), None
-    x = _tensor(_few(mine))
-    alike = None if rest is None else rest[:, _most_alike(ground, x, rest, n_alike)]
-    return net.condition(
-        x, there[:, : x.shape[1]], fair, _tensor(_few(others)), lookalikes=alike, ground=ground
-    )
+    x, rows = _tensor(_few(mine)), np.zeros(0, np.intp)
+    if rest is not None:
+        rows = _most_alike(ground, x, rest, n_alike)
+    alike = None if rest is None else rest[:, rows]
+    there = there[:, : x.shape[1]]
+    few = _tensor(_few(others))
+    return net.condition(x, there, fair, few, lookalikes=alike, ground=ground), rows
 
 
 def _look(
@@ -285,15 +298,32 @@ def _look(
     mine: FloatArray,
     others: FloatArray,
     background: FloatArray,
+    seen: npt.NDArray[np.intp] | None,
 ) -> Look:
-    """Return the second look at one class: against the background most like it to the network."""
+    """Return the second look at one class: against the background most like it to the network.
+
+    Args:
+        net: the network.
+        side: the first look.
+        mine: examples of the class.
+        others: of other classes.
+        background: all of it.
+        seen: which of it the first look saw, in its order; None where it saw all. These are
+            judged without themselves, or what it saw would be taken for the threat least.
+    """
     rows = np.arange(len(background))
     x = _tensor(_few(mine))
     if len(rows) > _CANDIDATES:
         whole = _tensor(background)
-        rows = _most_alike(_tensor(background[:_GROUND]), x, whole, _CANDIDATES).numpy()
+        rows = _most_alike(_tensor(background[:_GROUND]), x, whole, _CANDIDATES)
     parts = torch.split(_tensor(background[rows]), _AT_ONCE, dim=1)
     logits = torch.cat([net(side, part)[0] for part in parts]).numpy()
+    if seen is not None:
+        place = {row: i for i, row in enumerate(seen.tolist())}
+        both = [(i, place[row]) for i, row in enumerate(rows.tolist()) if row in place]
+        for start in range(0, len(both), _AT_ONCE):
+            here, there_ = np.array(both[start : start + _AT_ONCE]).T
+            logits[here] = net.left_out(side, torch.from_numpy(there_))[0].numpy()
     n = max(1, min(_MOST_AGAIN, len(background) // 4))
     hard = np.sort(np.argsort(-logits, kind="stable")[:n])
     usual = _tensor(background[rows[hard]])
@@ -304,7 +334,7 @@ def _look(
 
 def _most_alike(
     ground: torch.Tensor, mine: torch.Tensor, rest: torch.Tensor, n: int
-) -> torch.Tensor:
+) -> npt.NDArray[np.intp]:
     """Return the rows of the n records of a background nearest to an example, (n,)."""
     places = Ground.of(ground)
     company, nearest = Company(places.cells(mine), torch.ones(mine.shape[:2]).bool()), []
@@ -312,7 +342,7 @@ def _most_alike(
     for part in torch.split(rest, _PART, dim=1):
         close = Closeness.of(places.cells(part), company)
         nearest.append(close.distances(even)[0].mean(-1))
-    return torch.cat(nearest, 1)[0].topk(n, largest=False).indices
+    return np.asarray(torch.cat(nearest, 1)[0].topk(n, largest=False).indices.numpy(), np.intp)
 
 
 def _few(examples: FloatArray) -> FloatArray:
