@@ -1,8 +1,11 @@
 """Tables: means, ranks, gaps and when a difference is claimed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from inoculate.benchmark.report import markdown
 from inoculate.benchmark.runner import Result
 from inoculate.benchmark.statistics import over_shots, tables
 
@@ -83,3 +86,17 @@ def test_no_baseline_gives_no_verdict():
     (table,) = tables(results("prior", 0.5, baseline=False))
     assert table.best is None
     assert table.losses() == []
+
+
+def test_learners_drawn_differently_often_are_paired_on_the_draws_that_both_have():
+    trees, prior = results("trees", 0.5), results("prior", 0.5, baseline=False)
+    for result in trees:  # the third draw went well for the trees, and the prior has none
+        for draws in result.classes.values():
+            draws[2]["recall"] = 0.9
+    short = [replace(r, classes={c: draws[:2] for c, draws in r.classes.items()}) for r in prior]
+    (table,) = tables(trees + short)
+    rows = {r.learner: r for r in table.rows}
+    assert (rows["trees"].draws, rows["prior"].draws) == (3, 2)
+    assert rows["trees"].figures["recall"].mean == pytest.approx(0.64, abs=0.01)
+    assert rows["prior"].gaps["recall"].size.mean == pytest.approx(0, abs=0.01)
+    assert "3 draws a class (prior: the first 2)" in markdown((table,), {})

@@ -63,7 +63,6 @@ def as_json(tables: Sequence[Table], facts: Mapping[str, str]) -> dict[str, Any]
         found["tables"][table.group] = {
             "headline": table.headline,
             "datasets": list(table.datasets),
-            "draws": table.draws,
             "best_baseline": table.best,
             "learners": rows,
             "losses": table.losses(),
@@ -140,9 +139,16 @@ def _table(table: Table) -> list[str]:
         cells += [f"{row.worst:.3f} ({row.worst_class})"]
         cells += [_gap(row.gaps.get(f)) for f in compared]
         lines.append(_line(cells))
-    over = f"Over {', '.join(table.datasets)}; {table.draws} draws a class."
+    over = f"Over {', '.join(table.datasets)}; {_draws(table)}."
     lines += ["", over, *_told(table, compared), ""]
     return lines + _by_dataset(table) + _failed(table)
+
+
+def _draws(table: Table) -> str:
+    """Return how many draws a class there are, and who had fewer."""
+    most = max(r.draws for r in table.rows)
+    fewer = ", ".join(f"{r.learner}: the first {r.draws}" for r in table.rows if r.draws < most)
+    return f"{most} draws a class" + (f" ({fewer})" if fewer else "")
 
 
 def _told(table: Table, compared: Sequence[str]) -> list[str]:

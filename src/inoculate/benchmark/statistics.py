@@ -67,6 +67,7 @@ class Row:
     """One learner in one table.
 
     Attributes:
+        draws: support draws a class.
         figures: mean and interval of each.
         worst: the lowest class mean of the headline figure, and which class it is.
         rank: mean rank over datasets, 1 is best.
@@ -77,6 +78,7 @@ class Row:
 
     learner: str
     baseline: bool
+    draws: int
     figures: dict[str, Interval]
     worst: float
     worst_class: str
@@ -88,17 +90,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All learners on one kind of task in one kind of split.
-
-    Attributes:
-        draws: support draws a class.
-    """
+    """All learners on one kind of task in one kind of split."""
 
     group: str
     kind: Kind
     headline: str
     datasets: tuple[str, ...]
-    draws: int
     best: str | None
     rows: tuple[Row, ...]
     failed: dict[str, str] = field(default_factory=dict)
@@ -155,12 +152,12 @@ def _table(group: str, results: Sequence[Result], seed: int) -> Table:
             for d, classes in cells[name].items()
         }
         shown = (*_worst(mine, headline), ranks[name], compared, means[name], by_class)
-        rows.append(Row(name, name in simple, figures, *shown))
+        draws = max(len(d) for classes in mine.values() for d in classes.values())
+        rows.append(Row(name, name in simple, draws, figures, *shown))
     rows.sort(key=lambda r: -r.figures[headline].mean)
     best = next((r.learner for r in rows if r.baseline), None)
     failed = {f"{r.learner} on {r.dataset}": r.failed for r in results if r.failed}
-    draws = max((len(d) for r in results for d in r.classes.values()), default=0)
-    return Table(group, kind, headline, tuple(shared), draws, best, tuple(rows), failed)
+    return Table(group, kind, headline, tuple(shared), best, tuple(rows), failed)
 
 
 def _shared(cells: Mapping[str, _Cells]) -> list[str]:
@@ -221,7 +218,7 @@ def _gaps(
         both = [d for d in mine if d in cells[best]]
         if name == best or not both:
             continue
-        a, b = ({d: c[d] for d in both} for c in (mine, cells[best]))
+        a, b = _same_draws(mine, cells[best], both)
         pairs = zip(_values(a, figure), _values(b, figure), strict=True)
         sizes[name] = _interval([x - y for x, y in pairs], seed)
         x, y = (np.array([v for d in both for v in _paired(c[d], figure)]) for c in (a, b))
@@ -229,6 +226,15 @@ def _gaps(
             p_values[name] = wilcoxon(x, y)
     corrected = holm(p_values)
     return {n: Gap(best, size, corrected.get(n)) for n, size in sizes.items()}
+
+
+def _same_draws(a: _Cells, b: _Cells, datasets: Sequence[str]) -> tuple[_Cells, _Cells]:
+    """Return two learners' draws as far as both have them: the i-th is the same for all."""
+
+    def cut(mine: _Cells, other: _Cells) -> _Cells:
+        return {d: {c: mine[d][c][: len(other[d][c])] for c in mine[d]} for d in datasets}
+
+    return cut(a, b), cut(b, a)
 
 
 def _paired(classes: Mapping[str, Sequence[Figures]], figure: str) -> list[float]:
