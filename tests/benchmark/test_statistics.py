@@ -100,3 +100,16 @@ def test_learners_drawn_differently_often_are_paired_on_the_draws_that_both_have
     assert rows["trees"].figures["recall"].mean == pytest.approx(0.64, abs=0.01)
     assert rows["prior"].gaps["recall"].size.mean == pytest.approx(0, abs=0.01)
     assert "3 draws a class (prior: the first 2)" in markdown((table,), {})
+
+
+def test_with_shuffled_labels_nobody_loses():
+    found = [
+        replace(
+            r,
+            kind="shuffled",
+            classes={c: [{"over_chance": d["recall"]} for d in v] for c, v in r.classes.items()},
+        )
+        for r in results("trees", 0.6) + results("prior", 0.1, baseline=False)
+    ]
+    (table,) = tables(found)
+    assert table.losses() == []

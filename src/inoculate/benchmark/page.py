@@ -8,7 +8,10 @@ from html import escape
 from inoculate.benchmark.report import NAMES, figure
 from inoculate.benchmark.statistics import Table, over_shots
 
-_COLORS = ("#0b6e99", "#d9480f", "#2b8a3e", "#9c36b5", "#e6a700", "#5f3dc4", "#c2255c", "#495057")
+_COLORS = (
+    *("#0b6e99", "#d9480f", "#2b8a3e", "#9c36b5", "#e6a700", "#5f3dc4", "#c2255c", "#495057"),
+    *("#12b5c9", "#8a5a2b", "#84a98c", "#f28482"),
+)
 _WIDTH, _BAR, _LEFT, _RIGHT = 640, 24, 190, 60
 _HEIGHT = 300
 _STYLE = """
