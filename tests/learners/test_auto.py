@@ -158,3 +158,9 @@ def test_damaged_rules_are_refused(learned):
 def test_without_meta_training_it_says_so(task):
     with pytest.raises(TaskError, match="meta-training first"):
         Auto().adapt(task.support)
+
+
+@pytest.mark.parametrize("passed", [0, -1, 7.0])
+def test_a_share_that_is_none_is_refused(passed):
+    with pytest.raises(ValueError, match="expected a share"):
+        Auto(passed=passed)

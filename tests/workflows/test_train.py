@@ -94,6 +94,10 @@ def test_tasks_never_show_classes_that_are_not_for_training(folder):
     [
         ('learner = "protonet"', "", "learner: Field required"),
         ("n = 12", 'n = "many"', "tasks.n"),
+        ("n = 12", "n = 0", "tasks.n"),
+        ("n = 12", "n = 12\nstructural = 3.0", "tasks.structural"),
+        ("n = 12", "n = 12\nfewest_background = -5", "tasks.fewest_background"),
+        ("n_shot = [1, 3]", "n_shot = [3, 1]", r"\[3, 1\] is no range"),
         ("seed = 3", "sed = 3", "sed: Extra inputs"),
         ('sha256 = "', 'sha256 = "0', "SHA-256 is"),
         ('label = "what"', 'label = "which"', "no column 'which'"),
@@ -137,14 +141,26 @@ def test_the_shipped_prior_fits_the_flow_columns_and_its_data_may_be_used():
     assert scores.threat[:5].mean() > scores.threat[5:].mean()
 
 
-def test_the_shipped_prior_is_the_one_the_recipe_names():
-    recipe = read_recipe(Path("recipes/flows.toml"))
-    manifest = load_prior("flows").manifest
+@pytest.mark.parametrize("name", ["flows", "evidence", "auto"])
+def test_the_shipped_prior_is_the_one_the_recipe_names(name):
+    recipe = read_recipe(Path(f"recipes/{name}.toml"))
+    manifest = load_prior(name).manifest
     assert recipe.learner == manifest.learner.name
     assert recipe.seed == manifest.learner.seed
     kept = {k: manifest.learner.hyperparameters[k] for k in recipe.hyperparameters}
-    assert kept == recipe.hyperparameters
-    assert {d.sha256 for d in manifest.data} <= {d.sha256 for d in recipe.data}
+    pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.hyperparameters.items()}
+    assert kept == pairs
+    named = {d.sha256 for d in recipe.data}
+    if recipe.start:
+        named |= {d.sha256 for d in load_prior(recipe.start).manifest.data}
+    assert {d.sha256 for d in manifest.data} <= named
+
+
+def test_a_prior_that_starts_from_another_has_its_network_and_names_its_data():
+    start, prior = load_prior("evidence"), load_prior("auto")
+    for key, value in start.learner.state().items():
+        np.testing.assert_array_equal(prior.learner.state()[key], value)
+    assert {d.sha256 for d in start.manifest.data} < {d.sha256 for d in prior.manifest.data}
 
 
 def test_the_recipe_gives_the_shipped_prior_again(data_dir, tmp_path):

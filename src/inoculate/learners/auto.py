@@ -85,6 +85,9 @@ class Auto(EvidenceLearner):
         n_layers: of attention.
         n_metrics: learned metrics over columns.
         n_background: background records that the network sees.
+
+    Raises:
+        ValueError: ``passed`` is no share.
     """
 
     def __init__(
@@ -98,6 +101,8 @@ class Auto(EvidenceLearner):
         n_metrics: int = 4,
         n_background: int = 512,
     ) -> None:
+        if not 0 < passed <= 1:
+            raise ValueError(f"passed is {passed}, expected a share above 0, at most 1")
         super().__init__(width=width, n_layers=n_layers, n_metrics=n_metrics)
         self.n_trees = n_trees
         self.min_leaf = min_leaf

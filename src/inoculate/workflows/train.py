@@ -11,11 +11,11 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from inoculate import __version__
 from inoculate.domain import View
@@ -84,6 +84,15 @@ class DataPart(_Part):
     unknown: tuple[str, ...] = ()
 
 
+def _ordered(pair: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= pair[0] <= pair[1]:
+        raise ValueError(f"{list(pair)} is no range from 1 up")
+    return pair
+
+
+Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
+
+
 class TaskPart(_Part):
     """Tasks of the outer loop.
 
@@ -96,18 +105,18 @@ class TaskPart(_Part):
         contaminated: share of tasks whose background holds some of the threat, up to 5 %.
     """
 
-    n: int
-    structural: float = 0.0
-    made_up: float = 0.5
-    hidden: float = 0.6
-    contaminated: float = 0.0
-    fewest_background: int = 0
-    n_way: tuple[int, int] = (1, 1)
-    n_shot: tuple[int, int] = (1, 10)
-    n_background: int = 64
-    n_query: int = 32
-    n_benign: int = 64
-    seed: int = 0
+    n: int = Field(ge=1)
+    structural: float = Field(default=0.0, ge=0, le=1)
+    made_up: float = Field(default=0.5, ge=0, le=1)
+    hidden: float = Field(default=0.6, ge=0, le=1)
+    contaminated: float = Field(default=0.0, ge=0, le=1)
+    fewest_background: int = Field(default=0, ge=0)
+    n_way: Range = (1, 1)
+    n_shot: Range = (1, 10)
+    n_background: int = Field(default=64, ge=1)
+    n_query: int = Field(default=32, ge=1)
+    n_benign: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0)
 
 
 class Recipe(_Part):
