@@ -32,6 +32,7 @@ import engine_peers as peers
 import numpy as np
 import torch
 
+from inoculate.features.space import problems
 from inoculate.nn import encoders
 from inoculate.nn.meta_learner import MetaLearner
 from inoculate.nn.outer_loop import pack
@@ -263,7 +264,7 @@ def learners(steps: int = 4) -> dict[str, dict[str, float | None]]:
 
 
 def _gradients(learner: MetaLearner, tasks: list[Task], steps: int) -> Callable[[], None]:
-    packed = pack(list(learner.problems(tasks[:16])))
+    packed = pack(list(problems(tasks[:16])))
     layout = learner.layout(packed.support.shape[-1])
     parameters = {k: v.requires_grad_() for k, v in encoders.draw(layout, seed=0).items()}
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from inoculate import checks
-from inoculate.errors import MissingExtraError
-from inoculate.registry import DOMAINS, LEARNERS, Registry
+from inoculate.registry import DOMAINS, LEARNERS
 from inoculate.store.detector import load_prior, save_prior
 from inoculate.store.manifest import LearnerEntry, Manifest, StoredColumn, StoredView
 
@@ -15,17 +14,10 @@ HERE = Path(__file__).parent
 KINDS = {"learners": LEARNERS, "domains": DOMAINS}
 
 
-def load(registry: Registry, name: str) -> type:
-    try:
-        return registry.load(name)
-    except MissingExtraError as err:
-        pytest.skip(str(err))
-
-
 @cache
 def prior(name: str):
     """A learner meta-trained on toy tasks; checks find out if one of them changes it."""
-    return load(LEARNERS, name)().meta_fit(checks.toy_tasks(50, seed=0), seed=0)
+    return LEARNERS.load(name)().meta_fit(checks.toy_tasks(50, seed=0), seed=0)
 
 
 def samples(name: str) -> list[Path]:
@@ -69,9 +61,9 @@ def test_state_round_trips_through_the_store(name, tmp_path):
 def test_domain(name, check, tmp_path):
     for sample in samples(name):
         if check is checks.check_random_bytes_raise_record_error:
-            check(load(DOMAINS, name)(), sample, folder=tmp_path)
+            check(DOMAINS.load(name)(), sample, folder=tmp_path)
         else:
-            check(load(DOMAINS, name)(), sample)
+            check(DOMAINS.load(name)(), sample)
 
 
 @pytest.mark.parametrize("kind", KINDS)

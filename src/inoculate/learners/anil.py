@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp, part
 from inoculate.nn.inner_loop import adapt_linear
 from inoculate.nn.meta_learner import MetaLearner, Side
@@ -33,8 +32,6 @@ class Anil(MetaLearner):
         rate: step size of the outer loop.
         n_points: background records that novelty is measured from.
     """
-
-    problems = staticmethod(problems)
 
     def __init__(
         self,

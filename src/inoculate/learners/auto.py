@@ -2,7 +2,7 @@
 
 No method is best on every threat. Each one's scores of left-out examples and left-out background
 say how far it can be trusted here; the rule that turns them into weights is meta-learned. Trees
-and neighbours look at every record, the network, which costs a hundred times as much, only where
+and neighbours look at every record, the network, which costs far more, only where
 one of them is suspicious; the rest keeps their order, below all that the network judges.
 
 References:

@@ -19,7 +19,6 @@ References:
 from torch import Tensor
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import problems
 from inoculate.nn.batched_mlp import BatchedMlp, applies
 from inoculate.nn.encoders import Layout, Parameters, Plan, layers, mlp, part
 from inoculate.nn.inner_loop import adapt_parameters, balanced_log_loss, balanced_weights
@@ -48,8 +47,6 @@ class Maml(MetaLearner):
         batch_size: binary problems a step of the outer loop.
         rate: step size of the outer loop.
     """
-
-    problems = staticmethod(problems)
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import Space, problems, support_inputs
+from inoculate.features.space import Space, support_inputs
 from inoculate.learner import State
 from inoculate.nn.encoders import Layout, Parameters, Plan, layers, part
 from inoculate.nn.inner_loop import adapt_parameters, balanced_log_loss
@@ -72,8 +72,6 @@ class MetaEmbedding(MetaLearner):
         rate: step size of the outer loop.
         n_points: background records that novelty is measured from.
     """
-
-    problems = staticmethod(problems)
 
     def __init__(
         self,

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp
 from inoculate.nn.meta_learner import MetaLearner, Side
 from inoculate.task import Support
@@ -105,8 +104,6 @@ class ProtoNet(MetaLearner):
         rate: step size of the outer loop.
         n_points: background records that novelty is measured from.
     """
-
-    problems = staticmethod(problems)
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, layers, mlp
 from inoculate.nn.inner_loop import Loss, adapt_parameters, balanced_log_loss
 from inoculate.nn.meta_learner import MetaLearner, Side
@@ -40,7 +39,6 @@ class Reptile(MetaLearner):
         n_points: background records that novelty is measured from.
     """
 
-    problems = staticmethod(problems)
     plain: ClassVar[bool] = True
 
     def __init__(

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from inoculate.features.block_detector import BlockDetector
-from inoculate.features.space import problems
 from inoculate.nn.encoders import Layout, Parameters, Plan, layers, mlp
 from inoculate.nn.inner_loop import balanced_weights
 from inoculate.nn.meta_learner import MetaLearner, Side
@@ -56,8 +55,6 @@ class Ridge(MetaLearner):
         rate: step size of the outer loop.
         n_points: background records that novelty is measured from.
     """
-
-    problems = staticmethod(problems)
 
     def __init__(
         self,

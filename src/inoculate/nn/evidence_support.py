@@ -178,17 +178,15 @@ class Sides:
             found = self.rows[rows.numpy()]
             if self.looks:
                 look = self.looks[side]
-                place = {row: i for i, row in enumerate(look.rows.tolist())}
-                hard = torch.tensor([i for i, row in enumerate(found.tolist()) if row in place])
+                _, hard, place = np.intersect1d(found, look.rows, return_indices=True)
                 if len(hard):
-                    again = torch.tensor([place[found[i]] for i in hard.tolist()])
-                    second = self.net.left_out(look.side, again)[0]
+                    second = self.net.left_out(look.side, torch.from_numpy(place))[0]
                     logits[hard] = logits[hard].minimum(second)
         return found, logits.numpy()
 
 
 class EvidenceLearner(Learner):
-    """Base of the learners whose learned state is one evidence network and nothing else."""
+    """Base of the learners that rest on one evidence network."""
 
     meta_trained: ClassVar[bool] = True
     schema_free: ClassVar[bool] = True
@@ -319,11 +317,10 @@ def _look(
     parts = torch.split(_tensor(background[rows]), _AT_ONCE, dim=1)
     logits = torch.cat([net(side, part)[0] for part in parts]).numpy()
     if seen is not None:
-        place = {row: i for i, row in enumerate(seen.tolist())}
-        both = [(i, place[row]) for i, row in enumerate(rows.tolist()) if row in place]
-        for start in range(0, len(both), _AT_ONCE):
-            here, there_ = np.array(both[start : start + _AT_ONCE]).T
-            logits[here] = net.left_out(side, torch.from_numpy(there_))[0].numpy()
+        _, here, place = np.intersect1d(rows, seen, return_indices=True)
+        for start in range(0, len(here), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            logits[here[some]] = net.left_out(side, torch.from_numpy(place[some]))[0].numpy()
     n = max(1, min(_MOST_AGAIN, len(background) // 4))
     hard = np.sort(np.argsort(-logits, kind="stable")[:n])
     usual = _tensor(background[rows[hard]])

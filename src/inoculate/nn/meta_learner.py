@@ -6,18 +6,18 @@ and the store follow from them.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from inoculate.features.space import problems
 from inoculate.learner import Learner, State
 from inoculate.nn.encoders import Layout, Parameters, draw
 from inoculate.nn.inner_loop import balanced_log_loss
 from inoculate.nn.outer_loop import (
-    Problem,
     TaskBatch,
     check_columns,
     meta_train,
@@ -51,11 +51,6 @@ class MetaLearner(Learner):
         self.rate = rate
         self.n_points = n_points
         self.parameters_: Parameters = {}
-
-    @staticmethod
-    @abstractmethod
-    def problems(tasks: Iterable[Task]) -> Iterator[Problem]:
-        """Yield binary problems made of tasks."""
 
     @abstractmethod
     def layout(self, width: int) -> Layout:
@@ -104,7 +99,7 @@ class MetaLearner(Learner):
         """Learn the arrays in one pass over the tasks; without any, nothing changes."""
         steps = count()
         learned = meta_train(
-            self.problems(tasks),
+            problems(tasks),
             lambda width: draw(self.layout(width), seed=seed),
             lambda parameters, batch: self.meta_loss(parameters, batch, step=next(steps)),
             batch_size=self.batch_size,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from inoculate.features.space import problems
 from inoculate.nn.encoders import Parameters, draw
 from inoculate.nn.meta_learner import MetaLearner
 from inoculate.nn.outer_loop import TaskBatch, one_thread, pack
@@ -52,7 +53,7 @@ def meta_gradient(
         entries: of each array, evenly spread.
         seed: of the parameters that the gradient is taken at.
     """
-    batch = pack(list(learner.problems([task]))).to(torch.float64)
+    batch = pack(list(problems([task]))).to(torch.float64)
     layout = learner.layout(batch.support.shape[-1])
     drawn = draw(layout, seed=seed, dtype=torch.float64)
     parameters = {k: v.requires_grad_() for k, v in drawn.items()}
