@@ -73,7 +73,7 @@ class AutoDetector:
 class Auto(EvidenceLearner):
     """Mixes learners by what the support set says of each; for any table, with or without examples.
 
-    Adapting costs about 0.4 s a class, scoring 40 to 600 us a record of 80 columns,
+    Adapting costs about 0.6 s a class, scoring 40 to 600 us a record of 80 columns,
     as trees and neighbours see the threat themselves or not, one core.
 
     Args:
