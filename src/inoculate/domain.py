@@ -1,10 +1,10 @@
 """What every domain must do: recognise a format, read it in batches, encode it as numbers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import polars as pl
 
@@ -122,3 +122,15 @@ class Domain(ABC):
     @abstractmethod
     def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
         """Return the batch in the columns of ``views``; NaN where this source cannot know."""
+
+    def quote(self, record: Mapping[str, Any], column: str) -> str:
+        """Return what in a record a hashed column counted, ``'.php' 'hp?'`` say, for a reason.
+
+        Args:
+            record: one row of a batch's frame by column name.
+            column: name of an encoded column.
+
+        Returns:
+            Some of it in the record's own words; "" for a column that says it itself.
+        """
+        return ""
