@@ -162,8 +162,8 @@ def report(folders: list[Path], output: Path) -> None:
     """Write one report of results measured apart, in the order of the plan's kinds of task."""
     results = {r.digest: r for f in folders for r in read_results(f / RESULTS)}
     order = [t.suffix for t in plan().task]
-    kept = sorted(results.values(), key=lambda r: order.index(r.group.partition("/")[2]))
-    kept.sort(key=lambda r: r.group.partition("/")[0])
+    kept = sorted(results.values(), key=lambda r: order.index(r.group.split("/", 2)[2]))
+    kept.sort(key=lambda r: r.group.split("/", 2)[:2])
     facts = {
         "Made by": "benchmarks/peers.py --size full, each kind of task in a run of its own",
         "Draws": f"as under each table, up to {plan().n_query} queries a class, seed {plan().seed}",

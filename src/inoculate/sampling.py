@@ -65,6 +65,8 @@ class Pool:
         classes: rows of each threat class; none of them benign.
         benign: rows of benign records.
         domain: name of the domain the records come from.
+        together: (n,) number of what each record was recorded with (a run, an incident), or
+            None. Examples and queries of a threat come from different ones.
 
     Raises:
         TaskError: no benign record, or a row outside the records.
@@ -74,6 +76,7 @@ class Pool:
     classes: Mapping[str, IntArray]
     benign: IntArray
     domain: str
+    together: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check the rows."""
@@ -120,13 +123,10 @@ def sample_task(pool: Pool, classes: Sequence[str], shape: Shape, rng: np.random
         raise TaskError(f"no class {sorted(unknown)}; have {sorted(pool.classes)}")
     examples, queries, spare = [], [], []
     for name in classes:
-        rows = rng.permutation(pool.classes[name])
-        if len(rows) < 2:
-            raise TaskError(f"class {name!r} has {len(rows)} record, a task needs two")
-        k = min(shape.n_shot, len(rows) - 1)
-        examples.append(rows[:k])
-        queries.append(rows[k : k + shape.n_query])
-        spare.append(rows[k + shape.n_query :])
+        first, rest = _halves(pool, name, shape.n_shot, rng)
+        examples.append(first)
+        queries.append(rest[: shape.n_query])
+        spare.append(rest[shape.n_query :])
     left = rng.permutation(np.concatenate([np.zeros(0, np.int64), *spare]))
     foreign = left[: round(shape.contamination * shape.n_background)]
     own = shape.n_background - len(foreign)
@@ -138,6 +138,26 @@ def sample_task(pool: Pool, classes: Sequence[str], shape: Shape, rng: np.random
     kinds = [*range(len(classes)), BACKGROUND]
     support = Support(_labelled(pool.x, examples, kinds), pool.x.take(background), tuple(classes))
     return Task(support, _labelled(pool.x, queries, kinds), pool.domain)
+
+
+def _halves(
+    pool: Pool, name: str, n_shot: int, rng: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Return rows to be examples, and rows to be queries, of one class in random order.
+
+    Where it is known what was recorded together, half of the recordings give the examples.
+    """
+    rows = rng.permutation(pool.classes[name])
+    if len(rows) < 2:
+        raise TaskError(f"class {name!r} has {len(rows)} record, a task needs two")
+    if pool.together is None:
+        k = min(n_shot, len(rows) - 1)
+        return rows[:k], rows[k:]
+    recordings = rng.permutation(np.unique(pool.together[rows]))
+    if len(recordings) < 2:
+        raise TaskError(f"class {name!r} was recorded once, a task needs two recordings")
+    known = np.isin(pool.together[rows], recordings[: len(recordings) // 2])
+    return rows[known][:n_shot], rows[~known]
 
 
 def _labelled(x: Encoded, parts: Sequence[IntArray], kinds: Sequence[int]) -> Labelled:

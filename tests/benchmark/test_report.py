@@ -32,7 +32,7 @@ def test_every_table_line_has_as_many_cells_as_its_head():
 
 def test_the_json_holds_the_same_figures():
     found = json.loads(json.dumps(as_json(LOSING, FACTS)))
-    table = found["tables"]["never-seen/detect/5"]
+    table = found["tables"]["flows/never-seen/detect/5"]
     assert table["best_baseline"] == "trees <b>|x"
     assert table["learners"]["prior"]["gaps"]["recall"]["verdict"] == "worse"
     assert len(table["losses"]) == 2
@@ -70,4 +70,4 @@ def test_a_line_has_a_point_for_each_number_of_examples():
 )
 def test_a_figure_worse_than_its_committed_one_or_missing_is_a_regression(figures, n):
     wanted = {k: {"value": v, "tolerance": t} for k, (v, t) in figures.items()}
-    assert len(against_baselines(LOSING, {"never-seen/detect/5": {"prior": wanted}})) == n
+    assert len(against_baselines(LOSING, {"flows/never-seen/detect/5": {"prior": wanted}})) == n

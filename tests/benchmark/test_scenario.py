@@ -3,6 +3,7 @@
 import pytest
 
 from inoculate.benchmark.scenario import Dataset, Scenario, TaskShape, plan, scenarios
+from inoculate.registry import DOMAINS
 
 
 def test_ids_that_were_published_still_exist():
@@ -30,9 +31,22 @@ def test_recall_at_a_thousandth_has_benign_queries_enough():
 
 
 def test_labels_and_addresses_never_become_columns():
+    names = {"row_group", "sha256", "sha1", "ts", "src_ip", "source", "year", "Timestamp"}
     for dataset in plan().dataset:
-        assert "row_group" in dataset.left_out or dataset.name == "cseids2018_sample"
-        assert dataset.sha256 and dataset.benign
+        assert not names & set(dataset.columns.values())
+        if dataset.domain == "flows" and dataset.name != "cseids2018_sample":
+            assert "row_group" in dataset.left_out
+        assert dataset.sha256
+
+
+def test_a_dataset_s_format_exists():
+    formats = {d.format for d in plan().dataset} - {""}
+    assert formats <= set(DOMAINS.names())
+
+
+def test_classes_to_train_on_are_not_all_of_a_split_set():
+    for dataset in plan().dataset:
+        assert ("unseen-classes" in dataset.splits) == bool(dataset.meta_train)
 
 
 def test_unseen_classes_leave_out_what_priors_were_trained_or_chosen_on():
@@ -44,7 +58,7 @@ def test_unseen_classes_leave_out_what_priors_were_trained_or_chosen_on():
 
 
 @pytest.mark.parametrize(
-    ("only", "n"), [(("nsl_kdd",), 34), (("*/never-seen/detect/5",), 7), (("nothing",), 0)]
+    ("only", "n"), [(("nsl_kdd",), 34), (("flows/*/never-seen/detect/5",), 8), (("nothing",), 0)]
 )
 def test_patterns_and_dataset_names_pick_scenarios(only, n):
     assert len(list(scenarios(plan().dataset, plan().task, only=only))) == n

@@ -21,8 +21,8 @@ def results(learner, level, *, baseline=True, n_classes=8, datasets=("a", "b"), 
             ]
             for i in range(n_classes)
         }
-        group = "never-seen/detect/5"
-        id_ = f"flows/{dataset}/{group}"
+        group = "flows/never-seen/detect/5"
+        id_ = f"flows/{dataset}/never-seen/detect/5"
         found.append(Result(id_, group, "detect", dataset, learner, baseline, "", classes))
     return found
 

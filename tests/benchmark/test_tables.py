@@ -8,7 +8,9 @@ import pytest
 
 from inoculate.benchmark.scenario import Dataset, plan
 from inoculate.benchmark.tables import VIEW, made_up, plain_columns, pool_of, read
+from inoculate.domain import Batch
 from inoculate.errors import InputError
+from inoculate.registry import DOMAINS
 from inoculate.task import Encoded
 
 
@@ -47,6 +49,42 @@ def test_another_file_than_the_plan_s_is_refused(tmp_path):
         read(dataset, tmp_path / "nowhere")
 
 
+def test_a_set_without_a_benign_class_takes_all_its_records_for_usual():
+    x = Encoded({VIEW: np.arange(4, dtype=np.float32)[:, None]})
+    pool = pool_of(Dataset(domain="d", name="n"), x, np.array(["a", "b", "a", "b"]))
+    assert len(pool.benign) == 4
+    assert {c: r.tolist() for c, r in pool.classes.items()} == {"a": [0, 2], "b": [1, 3]}
+
+
+def test_records_come_as_a_format_encodes_them_and_with_what_they_were_recorded_with(tmp_path):
+    frame = pl.DataFrame(
+        {
+            "name": ["aa.com", "bb.com", "aa.com", "q7x9.net"],
+            "run": ["r1", "r1", "r2", "r2"],
+            "label": ["ok", "ok", "ok", "dga"],
+        }
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    dataset = Dataset(
+        domain="text",
+        name="t",
+        file="t.parquet",
+        sha256=hashlib.sha256((tmp_path / "t.parquet").read_bytes()).hexdigest(),
+        benign=("ok",),
+        format="domain_names",
+        columns={"text": "name"},
+        together="run",
+    )
+    data = read(dataset, tmp_path)
+    domain = DOMAINS.load("domain_names")()
+    texts = pl.DataFrame({"text": ["aa.com", "bb.com", "q7x9.net"], "origin": ["t"] * 3})
+    expected = domain.encode(Batch(texts), data.views)
+    np.testing.assert_array_equal(data.pool.x.stacked(), expected.stacked())
+    assert data.pool.together.tolist() == [1, 1, 2]
+    with pytest.raises(InputError, match="nothing"):
+        read(dataset.model_copy(update={"columns": {"text": "nothing"}}), tmp_path)
+
+
 def test_made_tables_are_the_same_each_time():
     for a, b in zip(made_up(), made_up(), strict=True):
         np.testing.assert_array_equal(a.pool.x.stacked(), b.pool.x.stacked())
@@ -56,4 +94,5 @@ def test_the_plan_s_datasets_hold_no_column_that_they_name_as_leaking(data_dir):
     for dataset in plan().dataset:
         columns = pl.read_parquet_schema(data_dir / dataset.file)
         assert set(dataset.left_out) <= set(columns), dataset.name
-        assert dataset.label in columns
+        assert {*dataset.columns.values(), dataset.label} <= set(columns), dataset.name
+        assert not dataset.together or dataset.together in columns

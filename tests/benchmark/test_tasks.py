@@ -1,5 +1,7 @@
 """Draws and figures of one task."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ ISLANDS = next(iter(made_up())).pool
 
 def scenario(kind, shots=5, **more):
     return Scenario(
-        Dataset(domain="made", name="islands"),
+        Dataset(domain="made", name="islands", benign=("",)),
         "never-seen",
         TaskShape(kind=kind, shots=shots, **more),
     )
@@ -65,6 +67,45 @@ def test_open_set_holds_back_whole_classes():
     found = one("open_set", n_way=4)
     assert found.support.n_way == 3
     assert (found.y == UNKNOWN).sum() == 240
+
+
+def others(kind, **more):
+    """The islands as a set in which no class is benign."""
+    pool = replace(ISLANDS, benign=np.arange(ISLANDS.x.n_records))
+    return pool, Scenario(
+        Dataset(domain="made", name="x"), "never-seen", scenario(kind, **more).task
+    )
+
+
+def test_where_no_class_is_benign_a_threat_is_told_from_the_others():
+    pool, s = others("detect")
+    case = cases(pool, s)[0]
+    found = draw(pool, s, case, seed=0, number=0, n=200)
+    mine = {row.tobytes() for row in pool.x.take(pool.classes[case]).stacked()}
+    usual = (found.support.background, found.x.take(found.y == BACKGROUND))
+    assert not any(row.tobytes() in mine for x in usual for row in x.stacked())
+    assert all(row.tobytes() in mine for row in found.x.take(found.y == 0).stacked())
+    for kind in ("zero_day", "open_set"):
+        assert cases(*others(kind, n_way=2)) == []
+
+
+def test_examples_and_queries_come_from_different_recordings():
+    runs = np.arange(ISLANDS.x.n_records) // 30
+    pool = replace(ISLANDS, together=runs)
+    of = {row.tobytes(): run for row, run in zip(pool.x.stacked(), runs, strict=True)}
+    s = scenario("detect")
+    for number in range(5):
+        found = draw(pool, s, cases(pool, s)[0], seed=0, number=number, n=200)
+        known = {of[row.tobytes()] for row in found.support.examples.x.stacked()}
+        asked = {of[row.tobytes()] for row in found.x.take(found.y == 0).stacked()}
+        assert known and asked and not known & asked
+
+
+def test_a_class_recorded_once_is_not_judged():
+    runs = np.zeros(ISLANDS.x.n_records, np.int64)
+    second = sorted(ISLANDS.classes)[1]
+    runs[ISLANDS.classes[second][60:]] = 1
+    assert cases(replace(ISLANDS, together=runs), scenario("detect")) == [second]
 
 
 def test_a_class_without_records_enough_is_not_judged():

@@ -54,7 +54,7 @@ def test_one_s_own_table_is_measured_class_by_class(tmp_path, table):
         only=("*/detect/5",),
     )
     (found,) = bench(request).tables
-    assert found.group == "own/detect/5"
+    assert found.group == "table/own/detect/5"
     assert found.rows[0].figures["auroc"].mean > 0.95
     (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["scenario"] == "table/my-set/own/detect/5"

@@ -59,8 +59,8 @@ def _colors(tables: Sequence[Table]) -> dict[str, str]:
 def _plots(tables: Sequence[Table], colors: Mapping[str, str]) -> list[str]:
     """Return for each split: rank, quality against K, worst class, seconds to adapt."""
     parts = []
-    for split in dict.fromkeys(t.group.split("/")[0] for t in tables):
-        mine = [t for t in tables if t.group.split("/")[0] == split and t.rows]
+    for split in dict.fromkeys(_split(t) for t in tables):
+        mine = [t for t in tables if _split(t) == split and t.rows]
         detect = {t.group: t for t in mine if t.kind == "detect"}
         main = detect.get(f"{split}/detect/5") or next(iter(detect.values()), None)
         if main is None:
@@ -87,6 +87,11 @@ def _plots(tables: Sequence[Table], colors: Mapping[str, str]) -> list[str]:
         ]
         parts += ["</div>"]
     return parts
+
+
+def _split(table: Table) -> str:
+    """Return kind of record and split, ``flows/never-seen``."""
+    return "/".join(table.group.split("/")[:2])
 
 
 def _by_shots(split: str, tables: Sequence[Table]) -> Series:

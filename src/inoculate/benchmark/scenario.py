@@ -39,6 +39,11 @@ class Dataset(_Part):
         ignore: values of it to leave out.
         left_out: columns that would tell the class by the way the data were made.
         merge: classes that are one behaviour under two names.
+        format: name of the domain that encodes the records; empty takes the columns as numbers.
+        columns: for a format, its frame's column -> the file's.
+        words: frame columns whose text is a list of words with blanks between.
+        together: column of what was recorded at once (a run, an incident): examples and
+            queries of a threat come from different ones.
         splits: kinds of class split it takes part in.
         meta_train: classes that priors are trained on, with ``meta_validation`` the seen ones.
         meta_validation: classes that hyperparameters are chosen on.
@@ -53,6 +58,10 @@ class Dataset(_Part):
     ignore: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     merge: dict[str, str] = {}
+    format: str = ""
+    columns: dict[str, str] = {}
+    words: tuple[str, ...] = ()
+    together: str = ""
     splits: tuple[Split, ...] = ("never-seen",)
     meta_train: tuple[str, ...] = ()
     meta_validation: tuple[str, ...] = ()
@@ -127,8 +136,8 @@ class Scenario:
 
     @property
     def group(self) -> str:
-        """What is averaged over datasets: split and kind of task."""
-        return f"{self.split}/{self.task.suffix}"
+        """What is averaged over datasets: kind of record, split and kind of task."""
+        return f"{self.dataset.domain}/{self.split}/{self.task.suffix}"
 
     def takes(self, name: str) -> bool:
         """Return True when a class is judged in this split."""

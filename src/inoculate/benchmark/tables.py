@@ -10,8 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from inoculate.benchmark.scenario import Dataset
-from inoculate.domain import View
+from inoculate.domain import Batch, View
 from inoculate.errors import InputError
+from inoculate.registry import DOMAINS
 from inoculate.sampling import Pool, distinct, make_threat
 from inoculate.task import Encoded, FloatArray, IntArray
 
@@ -19,6 +20,8 @@ MOST_VALUES = 8
 """Of a text column, so many values get a yes/no column, the frequent ones first."""
 
 VIEW = "table"
+
+_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +58,32 @@ def read(dataset: Dataset, folder: Path) -> Data:
     if dataset.label not in frame.columns:
         raise InputError(f"{path}: no column {dataset.label!r}")
     label = frame[dataset.label].cast(pl.String).fill_null("").to_numpy().astype(str)
+    together = frame[dataset.together].rank("dense").to_numpy() if dataset.together else None
+    if dataset.format:
+        x, views = _encoded(frame, dataset)
+        return Data(dataset, pool_of(dataset, x, label, together), views)
     x = plain_columns(frame.drop(dataset.label, *dataset.left_out, strict=False))
-    return Data(dataset, pool_of(dataset, x, label))
+    return Data(dataset, pool_of(dataset, x, label, together))
+
+
+def _encoded(frame: pl.DataFrame, dataset: Dataset) -> tuple[Encoded, tuple[View, ...]]:
+    """Return the records as a format encodes them.
+
+    Raises:
+        InputError: no such format, or a column is missing.
+    """
+    domain = DOMAINS.load(dataset.format)()
+    try:
+        frame = frame.select(pl.col(old).alias(new) for new, old in dataset.columns.items())
+    except pl.exceptions.PolarsError as err:
+        raise InputError(f"{dataset.name}: {err}") from err
+    frame = frame.with_columns(pl.col(dataset.words).str.split(" "), origin=pl.lit(dataset.name))
+    views = domain.views(Batch(frame[:1]))
+    parts = [
+        domain.encode(Batch(frame[at : at + _AT_ONCE]), views)
+        for at in range(0, frame.height, _AT_ONCE)
+    ]
+    return Encoded.concat(parts), views
 
 
 def plain_columns(frame: pl.DataFrame) -> Encoded:
@@ -97,8 +124,15 @@ def _float32(column: pl.Series) -> FloatArray:
         return values.astype(np.float32)
 
 
-def pool_of(dataset: Dataset, x: Encoded, label: npt.NDArray[np.str_]) -> Pool:
+def pool_of(
+    dataset: Dataset,
+    x: Encoded,
+    label: npt.NDArray[np.str_],
+    together: IntArray | None = None,
+) -> Pool:
     """Return records by class, exact repeats and ignored classes left out.
+
+    Where no class is benign, every record is: ``draw`` leaves out the classes in question.
 
     Raises:
         InputError: no benign record.
@@ -106,12 +140,16 @@ def pool_of(dataset: Dataset, x: Encoded, label: npt.NDArray[np.str_]) -> Pool:
     label = np.array([dataset.merge.get(c, c) for c in label.tolist()])
     keep = np.intersect1d(distinct(x), np.flatnonzero(~np.isin(label, dataset.ignore)))
     x, label = x.take(keep), label[keep]
+    together = None if together is None else together[keep].astype(np.int64)
     names = sorted(set(label.tolist()))
-    benign = [c for c in names if dataset.is_benign(c)]
-    if not benign:
+    if not dataset.benign:
+        rows, benign = {c: np.flatnonzero(label == c) for c in names}, np.arange(len(label))
+        return Pool(x, rows, benign, dataset.name, together)
+    usual = [c for c in names if dataset.is_benign(c)]
+    if not usual:
         raise InputError(f"{dataset.name}: no record is {', '.join(dataset.benign)}; have {names}")
-    rows = {c: np.flatnonzero(label == c) for c in names if c not in benign}
-    return Pool(x, rows, np.flatnonzero(np.isin(label, benign)), dataset.name)
+    rows = {c: np.flatnonzero(label == c) for c in names if c not in usual}
+    return Pool(x, rows, np.flatnonzero(np.isin(label, usual)), dataset.name, together)
 
 
 def made_up(*, seed: int = 0) -> Iterator[Data]:
@@ -123,7 +161,7 @@ def made_up(*, seed: int = 0) -> Iterator[Data]:
     for name, make in (("islands", _islands), ("mixed", _mixed)):
         rng = np.random.default_rng([seed, len(name)])
         x, rows, benign = make(rng)
-        dataset = Dataset(domain="made", name=name)
+        dataset = Dataset(domain="made", name=name, benign=("",))
         yield Data(dataset, Pool(Encoded({VIEW: x}), rows, benign, name))
 
 

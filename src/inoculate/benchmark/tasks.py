@@ -7,8 +7,8 @@ References:
 
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,20 +50,55 @@ class Drawn:
 
 
 def usable(pool: Pool, scenario: Scenario) -> list[str]:
-    """Return the classes with examples, contamination and five queries, none in two roles."""
+    """Return the classes with examples, contamination and five queries, none in two roles.
+
+    Where records were made together, a class has to be of two recordings at least.
+    """
     task = scenario.task
     need = max(task.shots, 1) + _FEWEST_QUERIES + _foreign(task)
-    return sorted(c for c, r in pool.classes.items() if scenario.takes(c) and len(r) >= need)
+    names = sorted(c for c, r in pool.classes.items() if scenario.takes(c) and len(r) >= need)
+    if pool.together is None:
+        return names
+    return [c for c in names if _recordings_do(pool.together[pool.classes[c]], task)]
+
+
+def _recordings_do(together: IntArray, task: TaskShape) -> bool:
+    """Return True where any half of the recordings holds the examples, the other the queries."""
+    sizes = np.sort(np.unique(together, return_counts=True)[1])
+    half = len(sizes) // 2
+    fewest, rest = int(sizes[:half].sum()), int(sizes[: len(sizes) - half].sum())
+    return half > 0 and fewest >= max(task.shots, 1) and rest >= _FEWEST_QUERIES + _foreign(task)
 
 
 def cases(pool: Pool, scenario: Scenario) -> list[str]:
-    """Return what a scenario is drawn for: each class, or all at once; maybe nothing."""
-    if len(pool.benign) < scenario.task.background + _FEWEST_BENIGN:
+    """Return what a scenario is drawn for: each class, or all at once; maybe nothing.
+
+    Where no class is benign, one is told from the others; what is new or unknown among them
+    cannot be asked.
+    """
+    kind, names = scenario.task.kind, usable(pool, scenario)
+    if not scenario.dataset.benign and kind in ("zero_day", "open_set"):
         return []
-    names = usable(pool, scenario)
-    if scenario.task.kind in ("detect", "zero_day"):
-        return names
-    return [ALL] if len(names) > 1 else []
+    if kind in ("detect", "zero_day"):
+        return [c for c in names if _background_does(pool, scenario, [c])]
+    largest = sorted(names, key=lambda c: -len(pool.classes[c]))[: scenario.task.n_way]
+    return [ALL] if len(names) > 1 and _background_does(pool, scenario, largest) else []
+
+
+def _background_does(pool: Pool, scenario: Scenario, names: Sequence[str]) -> bool:
+    n_benign = len(_against(pool, scenario, names).benign)
+    return n_benign >= scenario.task.background + _FEWEST_BENIGN
+
+
+def _against(pool: Pool, scenario: Scenario, names: Sequence[str]) -> Pool:
+    """Return the pool with the other classes as what is usual, where none is benign."""
+    if scenario.dataset.benign:
+        return pool
+    return replace(pool, benign=np.setdiff1d(pool.benign, _rows(pool, names)))
+
+
+def _rows(pool: Pool, names: Sequence[str]) -> IntArray:
+    return np.concatenate([pool.classes[c] for c in names])
 
 
 def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n: int) -> Drawn:
@@ -83,9 +118,10 @@ def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n
         return _several(pool, scenario, n, rng)
     task = scenario.task
     k = max(task.shots, 1)
-    queries = min(n, len(pool.classes[case]) - k - _foreign(task))
+    queries = n if pool.together is not None else len(pool.classes[case]) - k - _foreign(task)
+    queries = min(n, queries)
     shape = Shape(k, task.background, queries, task.n_benign, task.contamination)
-    found = sample_task(pool, [case], shape, rng)
+    found = sample_task(_against(pool, scenario, [case]), [case], shape, rng)
     support = found.support if task.shots else _without_examples(found.support)
     return Drawn(support, found.query.x, found.query.y)
 
@@ -99,7 +135,7 @@ def _several(pool: Pool, scenario: Scenario, n: int, rng: np.random.Generator) -
     # telling threats apart, benign queries would cost time and say nothing
     n_benign = task.n_benign if task.kind == "open_set" else 0
     shape = Shape(task.shots, task.background, n, n_benign)
-    found = sample_task(pool, chosen[:n_way], shape, rng)
+    found = sample_task(_against(pool, scenario, chosen[:n_way]), chosen[:n_way], shape, rng)
     x, y, support = [found.query.x], [found.query.y], found.support
     if task.kind == "open_set":
         for name in chosen[n_way:]:
