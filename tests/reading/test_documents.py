@@ -8,7 +8,7 @@ import pytest
 
 from inoculate.domain import Source
 from inoculate.errors import RecordError, TruncatedError
-from inoculate.reading.documents import MOST_DEPTH, read_document
+from inoculate.reading.documents import MOST_DEPTH, read_document, writable
 from inoculate.reading.sources import open_source
 
 
@@ -103,3 +103,11 @@ def test_compressed_data_that_is_cut_off_is_said_so(tmp_path):
     path.write_bytes(whole[:-100])
     with open_source(path) as source, pytest.raises(TruncatedError, match="cut off"):
         read_document(source)
+
+
+def test_a_value_read_by_others_is_made_writable_too():
+    data = rb'{"a": "\ud800", "b": [{"\udc00": 1}]}'
+    assert writable(json.loads(data), data) == {"a": "?", "b": [{"?": 1}]}
+    assert writable("\ud800", rb'"\ud800"') == "?"
+    same = {"a": 1}
+    assert writable(same, b'{"a": 1}') is same

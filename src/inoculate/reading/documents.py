@@ -14,6 +14,7 @@ Reference:
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from inoculate.domain import Source
@@ -56,7 +57,25 @@ def read_document(source: Source, *, most_bytes: int = MOST_BYTES) -> object:
         raise RecordError(problem, origin=f"{source.name}:{err.lineno}") from err
     except ValueError as err:  # an integer of thousands of digits
         raise RecordError(f"not JSON: {str(err)[:80]}", origin=source.name) from err
-    return _checked(value, source.name, clean=_SURROGATE.search(data) is not None)
+    return _no_deeper(writable(value, data), source.name)
+
+
+def writable(value: Any, data: bytes) -> Any:
+    """Return a JSON value in whose strings each half of a surrogate pair is replaced.
+
+    Polars and UTF-8 refuse such a half, and JSON may hold one. Cheap where there is none.
+
+    Args:
+        value: as the json module gives it; its objects and arrays are changed in place.
+        data: the JSON it was read from.
+    """
+    if _SURROGATE.search(data) is None:
+        return value
+    top = [value]
+    for level in _levels(top):
+        for container in level:
+            _clean(container)
+    return top[0]
 
 
 def _read_all(source: Source, most_bytes: int) -> bytes:
@@ -94,21 +113,19 @@ def _too_deep(name: str) -> RecordError:
     return RecordError(f"JSON nested more than {MOST_DEPTH} deep", origin=name)
 
 
-def _checked(value: Any, name: str, *, clean: bool) -> object:
-    """Return the value, no deeper than allowed and, where asked, without half surrogates."""
-    top = [value]
-    level: list[Any] = [top]
-    for _ in range(MOST_DEPTH + 1):
-        below: list[Any] = []
-        for container in level:
-            if clean:
-                _clean(container)
-            values = container.values() if isinstance(container, dict) else container
-            below += [v for v in values if isinstance(v, dict | list)]
-        if not below:
-            return top[0]
-        level = below
-    raise _too_deep(name)
+def _levels(top: Any) -> Iterator[list[Any]]:
+    """Yield the objects and arrays of a value, those of one depth at a time, outermost first."""
+    level = [top] if isinstance(top, dict | list) else []
+    while level:
+        yield level
+        parts = (c.values() if isinstance(c, dict) else c for c in level)
+        level = [v for values in parts for v in values if isinstance(v, dict | list)]
+
+
+def _no_deeper(value: object, name: str) -> object:
+    if any(depth > MOST_DEPTH for depth, _ in enumerate(_levels(value), start=1)):
+        raise _too_deep(name)
+    return value
 
 
 def _clean(container: Any) -> None:

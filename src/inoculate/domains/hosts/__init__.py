@@ -1,0 +1,1 @@
+"""Records of hosts: system calls, Windows events, cloud audit events."""
