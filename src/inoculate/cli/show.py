@@ -46,7 +46,8 @@ def lines(manifest: "Manifest") -> Iterator[tuple[str, str]]:
             text = f"{value:.4g}" if isinstance(value, float) else value
             yield "promises", f"{key.replace('_', ' ')} {text}"
     if not manifest.measured:
-        yield "measured", "nothing on unseen data; the promises above rest on its own support set"
+        rest = "; the promises above rest on its own support set" if manifest.promises else ""
+        yield "measured", f"nothing on unseen data in the artifact itself{rest}"
     for figure in manifest.measured:
         interval = f" [{figure.low:.3f}, {figure.high:.3f}]" if figure.low is not None else ""
         yield "measured", f"{figure.metric} {figure.value:.3f}{interval} on {figure.data}"
