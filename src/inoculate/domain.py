@@ -93,11 +93,14 @@ class Domain(ABC):
         unit: what a record is ("flow", "row").
         identity: frame columns that tell an analyst which record it is. They are shown, may
             group records, and never enter ``encode``.
+        whole_files: True where a record is a whole file, so that ``read_files`` may look at
+            many at once and a file that cannot be read is one bad record among many.
     """
 
     kind: ClassVar[str]
     unit: ClassVar[str]
     identity: ClassVar[tuple[str, ...]] = ()
+    whole_files: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, source: Source) -> float:
@@ -114,6 +117,17 @@ class Domain(ABC):
             RecordError: through ``on_bad``, for each bad record; directly, when nothing after
                 this place can be read.
         """
+
+    def read_files(
+        self, sources: Iterator[Source], *, on_bad: OnBad = raise_bad
+    ) -> Iterator[Batch]:
+        """Yield batches of many sources, in order; each source is open until the next is asked for.
+
+        Raises:
+            RecordError: as for ``read``.
+        """
+        for source in sources:
+            yield from self.read(source, on_bad=on_bad)
 
     @abstractmethod
     def views(self, batch: Batch) -> tuple[View, ...]:
