@@ -1,0 +1,185 @@
+"""Lines of any text log: syslog, the logs of servers and applications, the kernel's.
+
+What no other format knows is still a log, and what an intruder does leaves lines that the
+background does not have. A record is a line. JSON and delimited logs are not read here: each
+key or column of theirs means something of its own.
+
+What is encoded is what the line says by itself: without its time, priority and host, and with
+numbers, addresses, identifiers and named users replaced by their kind (``features.log_masks``,
+which also says what that cannot see). So a line encodes the same alone, in a batch, and in any
+order. Templates are learned from line to line by Drain and do depend on what was read before, so
+they are never encoded: the column ``template`` shows and groups findings, as the line stood to
+the templates known when its batch was read. Of each batch no more than ``MOST_NEW`` masked
+texts not met before go into Drain; a further one is its own template.
+
+The value of a number is lost with its digits: a threat that differs from the background by a
+number alone (a status code, a port) is not seen, but how many numbers of what length is.
+
+Reference:
+    He et al., "Drain: An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from inoculate.domain import Batch, OnBad, Source, View, raise_bad
+from inoculate.errors import RecordError
+from inoculate.features.drain import Drain
+from inoculate.features.hashing import hashed_view
+from inoculate.features.log_headers import HEADER, times
+from inoculate.features.log_masks import masked, messages, readable, words
+from inoculate.features.log_shape import OF_MASK, OF_MESSAGE, mask_shape, message_shape
+from inoculate.features.text_domain import HashedView, TextDomain, with_text
+from inoculate.reading.lines import Block, read_blocks
+from inoculate.reading.text_rows import first_lines
+from inoculate.task import Encoded, FloatArray
+
+MOST_NEW = 1_000
+MOST_LINES = 20_000
+"""Most records in one batch."""
+
+MASKED = "__masked__"
+"""Frame column: what ``encode`` would find again in ``text``."""
+
+SHAPE = View("shape", (*OF_MESSAGE, *OF_MASK))
+WORDS = HashedView(hashed_view("word", 256, "words in the message"), (1, 2), of_tokens=True)
+GRAMS = HashedView(hashed_view("gram", 256, "character sequences in the message"), (3,))
+
+_BLOCK_BYTES = 2 * 1024 * 1024
+_MOST_KNOWN = 50_000
+_TEMPLATE_CHARACTERS = 300
+_SEPARATORS = ",;\t|"
+
+
+class LogLines(TextDomain):
+    """Lines of a text log."""
+
+    kind: ClassVar[str] = "log_line"
+    unit: ClassVar[str] = "line"
+    identity: ClassVar[tuple[str, ...]] = ("template", "text")
+    shape_view: ClassVar[View] = SHAPE
+    hashed: ClassVar[tuple[HashedView, ...]] = (WORDS, GRAMS)
+
+    def sniff(self, source: Source) -> float:
+        """Return 0.4 where most lines begin with a time or a priority, 0.05 for other text."""
+        lines = first_lines(source)
+        text = "".join(lines[:50])
+        strange = sum(c == "\ufffd" or (c < " " and c not in "\t\r\x1b") for c in text)
+        if not lines or "\0" in text or strange > 0.05 * len(text) or lines[0][:1] in "{":
+            return 0.0
+        dated = sum(_HEADER.match(line) is not None for line in lines)
+        if 2 * dated <= len(lines):
+            return 0.05
+        return 0.05 if _is_table(lines) else 0.4
+
+    def read(self, source: Source, *, on_bad: OnBad = raise_bad) -> Iterator[Batch]:
+        """Yield batches of lines that are not blank; see the base class.
+
+        Raises:
+            RecordError: through ``on_bad``, also for a line with a null byte.
+        """
+        latest = source.path.stat().st_mtime if source.path is not None else None
+        templates = _Templates()
+        for block in read_blocks(source, on_bad=on_bad, block_bytes=_BLOCK_BYTES):
+            frame, bad = _lines(block, source.name)
+            for some in frame.iter_slices(MOST_LINES):
+                if some.height:
+                    texts, which = masked(messages(some["text"]))
+                    yield Batch(
+                        some.with_columns(
+                            times(some["text"], latest=latest),
+                            templates.of(texts).gather(which).alias("template"),
+                            texts.gather(which).alias(MASKED),
+                        )
+                    )
+            for error in bad:
+                on_bad(error)
+
+    def parts(self, frame: pl.DataFrame) -> tuple[FloatArray, Mapping[str, pl.Series]]:
+        """Return the shape of lines, their words, and the text with what varies masked."""
+        said = messages(frame["text"])
+        texts, which = masked(said)
+        found = words(texts)
+        shape = np.hstack([message_shape(said), mask_shape(texts, found)[which]])
+        return shape, {"word": found.gather(which), "gram": texts.gather(which)}
+
+    def encode(self, batch: Batch, views: Sequence[View]) -> Encoded:
+        """Return the lines in the columns of ``views``, each masked text encoded once.
+
+        Raises:
+            RecordError: there is no column ``text``.
+        """
+        frame = with_text(batch.frame)
+        said = messages(frame["text"])
+        if MASKED in frame.columns:
+            names = frame[MASKED].to_list()
+            places = {text: i for i, text in enumerate(dict.fromkeys(names))}
+            texts = pl.Series(list(places), dtype=pl.String)
+            which = np.fromiter(map(places.__getitem__, names), np.int64, len(names))
+        else:
+            texts, which = masked(said)
+        found, unknown = words(texts), frame["text"].is_null().to_numpy()
+        once = {"word": WORDS.counts(found), "gram": GRAMS.counts(texts)}
+        out = {name: np.take(x, which, axis=0) for name, x in once.items()}
+        out["shape"] = np.hstack([message_shape(said), mask_shape(texts, found)[which]])
+        for x in out.values():
+            x[unknown] = np.nan
+        return Encoded({view.name: out[view.name] for view in views})
+
+
+class _Templates:
+    """Templates of masked texts, learned from batch to batch."""
+
+    def __init__(self) -> None:
+        self._drain = Drain()
+        self._known: dict[str, int] = {}
+
+    def of(self, texts: pl.Series) -> pl.Series:
+        """Return the template of each of some different masked texts."""
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        names, n_new = texts.to_list(), 0
+        for text in names:
+            if n_new == MOST_NEW:
+                break
+            if text not in self._known:
+                self._known[text] = self._drain.add(readable(text))
+                n_new += 1
+        found = (self._drain.template(self._known.get(text, -1)) for text in names)
+        shown = (a or readable(b) for a, b in zip(found, names, strict=True))
+        return pl.Series([s[:_TEMPLATE_CHARACTERS] for s in shown], dtype=pl.String)
+
+
+def _lines(block: Block, source: str) -> tuple[pl.DataFrame, list[RecordError]]:
+    """Return the lines of a block that are not blank, and an error for each that is no text."""
+    lines = block.data.decode("utf-8", "replace").split("\n")[:-1]
+    bad: list[RecordError] = []
+    if "\0" in block.data.decode("latin-1"):
+        places = [i for i, line in enumerate(lines) if "\0" in line]
+        bad = [
+            RecordError("a null byte, no text", origin=f"{source}:{block.first_line + i}")
+            for i in places
+        ]
+        for i in places:
+            lines[i] = ""
+    text = pl.Series("text", lines, pl.String)
+    first = block.first_line
+    number = pl.Series(np.arange(first, first + len(lines))).cast(pl.String)
+    frame = pl.DataFrame([(f"{source}:" + number).alias("origin"), text])
+    return frame.filter(pl.col("text").str.strip_chars() != ""), bad
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Return True where the first line has no time, and no more separators than most others."""
+    if _HEADER.match(lines[0]):
+        return False
+    separator = max(_SEPARATORS, key=lines[0].count)
+    n, some = lines[0].count(separator), lines[1:21]
+    return n > 0 and sum(line.count(separator) >= n for line in some) * 2 >= len(some)
+
+
+_HEADER = re.compile(HEADER)
