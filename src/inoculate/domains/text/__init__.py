@@ -1,0 +1,1 @@
+"""Short texts that attackers write: domain names, URLs, HTTP requests and command lines."""
