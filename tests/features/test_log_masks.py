@@ -57,7 +57,7 @@ def test_words_are_lower_case_and_kinds_are_words():
     assert words(texts).item().to_list() == [
         *("failed", "for", "<ip>", "port", "<num>", "in", "etc", "shadow")
     ]
-    assert readable(texts.item()) == "Failed for <ip> port <num> in /etc/Shadow"
+    assert readable(texts).item() == "Failed for <ip> port <num> in /etc/Shadow"
 
 
 def test_nothing_at_all_is_masked_to_nothing():

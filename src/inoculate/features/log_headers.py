@@ -89,10 +89,13 @@ def _of_apache(text: pl.Series) -> pl.Series:
 def _of_bsd(text: pl.Series, latest: float) -> pl.Series:
     year = time.gmtime(latest).tm_year
     stamp = text.str.slice(0, 15)
-    this = _seconds(f"{year} " + stamp, "%Y %b %e %H:%M:%S", text)
+    found = _seconds(f"{year} " + stamp, "%Y %b %e %H:%M:%S", text)
+    # a clock or a zone may be a day off; 29 February may not be in this year
+    other = ((found > latest + 86_400) | found.is_null()).fill_null(True) & text.is_not_null()
+    if not other.any():
+        return found
     last = _seconds(f"{year - 1} " + stamp, "%Y %b %e %H:%M:%S", text)
-    # a clock or a zone may be a day off
-    return this.zip_with((this <= latest + 86_400).fill_null(False), last).fill_null(this)
+    return last.zip_with(other, found).fill_null(found)
 
 
 def _of_epoch(text: pl.Series) -> pl.Series:
@@ -108,5 +111,7 @@ def _of_epoch(text: pl.Series) -> pl.Series:
 def _seconds(stamp: pl.Series, form: str, text: pl.Series) -> pl.Series:
     """Return seconds of times in one form, with the fraction that their text has."""
     whole = stamp.str.to_datetime(form, strict=False, time_unit="us").dt.epoch("s")
+    if not text.str.contains(r"[.,]").any():
+        return whole.cast(pl.Float64)
     fraction = text.str.extract(rf"{_CLOCK}[.,](\d{{1,9}})")
     return whole.cast(pl.Float64) + ("0." + fraction).cast(pl.Float64).fill_null(0.0)

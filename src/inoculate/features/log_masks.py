@@ -20,7 +20,6 @@ References:
     III-B (preprocessing by regular expressions), here without any given by the user.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -188,22 +187,21 @@ def words(masked_texts: pl.Series) -> pl.Series:
     found = masked_texts.str.to_lowercase().str.extract_all(
         r"[\x01-\x08]|[\w$%.-]*\w|[{}\[\]|;<>&]"
     )
-    return found.list.eval(pl.element().replace(_SHOWN))
+    return found.list.eval(pl.element().replace(_WORDS))
 
 
-def readable(masked_text: str) -> str:
-    """Return a masked text with each kind as ``<kind>``.
+def readable(masked_texts: pl.Series) -> pl.Series:
+    """Return masked texts with each kind as ``<kind>``.
 
     Example:
-        >>> readable(f"from {KINDS['ip']} port 0")
+        >>> readable(pl.Series([f"from {KINDS['ip']} port 0"])).item()
         'from <ip> port <num>'
     """
-    text = re.sub(r"\b0\b", "<num>", masked_text)
-    return text.translate(_NAMES)
+    marks = {mark: f"<{kind}>" for kind, mark in KINDS.items()}
+    return masked_texts.str.replace_all(r"\b0\b", "<num>").str.replace_many(marks)
 
 
-_SHOWN = {mark: f"<{kind}>" for kind, mark in KINDS.items()} | {"0": "<num>"}
-_NAMES = {ord(mark): f"<{kind}>" for kind, mark in KINDS.items()}
+_WORDS = {mark: f"<{kind}>" for kind, mark in KINDS.items()} | {"0": "<num>"}
 
 
 def mask(texts: Sequence[str]) -> list[str]:
@@ -214,4 +212,4 @@ def mask(texts: Sequence[str]) -> list[str]:
         ['sshd[<num>]: Failed password from <ip> port <num>']
     """
     found, which = masked(messages(pl.Series(texts, dtype=pl.String)))
-    return [readable(found[i]) for i in which.tolist()]
+    return readable(found).gather(which).to_list()

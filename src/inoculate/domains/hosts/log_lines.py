@@ -142,16 +142,15 @@ class _Templates:
         """Return the template of each of some different masked texts."""
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
-        names, n_new = texts.to_list(), 0
-        for text in names:
+        shown, n_new = readable(texts).to_list(), 0
+        for text in shown:
             if n_new == MOST_NEW:
                 break
             if text not in self._known:
-                self._known[text] = self._drain.add(readable(text))
+                self._known[text] = self._drain.add(text)
                 n_new += 1
-        found = (self._drain.template(self._known.get(text, -1)) for text in names)
-        shown = (a or readable(b) for a, b in zip(found, names, strict=True))
-        return pl.Series([s[:_TEMPLATE_CHARACTERS] for s in shown], dtype=pl.String)
+        found = (self._drain.template(self._known.get(text, -1)) or text for text in shown)
+        return pl.Series([t[:_TEMPLATE_CHARACTERS] for t in found], dtype=pl.String)
 
 
 def _lines(block: Block, source: str) -> tuple[pl.DataFrame, list[RecordError]]:
