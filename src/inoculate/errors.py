@@ -9,6 +9,7 @@
   - NotFoundError          status 404, exit 4   no learner, domain, prior or format of that name
   - MissingExtraError      status 501, exit 5   an optional dependency is not installed
   - PrivilegeError         status 403, exit 6   the system refuses, say to open an interface
+  - LabelError             status 409, exit 7   a label contradicts others or would lose examples
 
 ``status`` is the HTTP status and ``exit_code`` the process status; each face has one
 handler that reads them. Exit 0 means no findings, 1 findings, 130 stopped by Ctrl-C.
@@ -76,3 +77,10 @@ class PrivilegeError(InoculateError):
 
     status = 403
     exit_code = 6
+
+
+class LabelError(InoculateError):
+    """A label contradicts others or would do harm; the detector stays as it was."""
+
+    status = 409
+    exit_code = 7

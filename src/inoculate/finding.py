@@ -1,7 +1,9 @@
 """What a scan returns, for every renderer."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -56,6 +58,19 @@ class Finding:
     reasons: tuple[Reason, ...] = ()
 
 
+def finding_id(detector: str, origin: object, ts: object, record: Mapping[str, Any]) -> str:
+    """Return a finding's id: the same wherever and whenever the same record is found again.
+
+    Args:
+        detector: its name.
+        origin: where the record came from, as the frame has it.
+        ts: its time, as the frame has it.
+        record: its identity columns, those that are known.
+    """
+    key = json.dumps([detector, origin, ts, record], default=str)
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreHistogram:
     """How alarm scores are spread, for a picture.
@@ -82,13 +97,15 @@ class Report:
         threshold: alarm scores at or above it are findings.
         sources: name of each source, with records read.
         n_records: records scanned.
-        n_findings: findings, also those not kept in ``findings``.
+        n_findings: findings, also those not kept in ``findings``, less the excepted ones.
         findings: kept findings, in order of time of reading.
         skipped: problem -> count of records that were skipped.
         notes: lines the user must read (a cut capture, a promise that cannot be kept ...).
         histogram: spread of scores, where it was kept.
         seconds: wall time of reading and scoring.
         truth: for a demo: recall, realised false alarms and the like, by name.
+        unit: what a record is.
+        n_excepted: records over the threshold that an exception kept from being findings.
     """
 
     detector: str
@@ -105,6 +122,7 @@ class Report:
     seconds: float = 0.0
     truth: dict[str, float] = field(default_factory=dict)
     unit: str = "record"
+    n_excepted: int = 0
 
 
 class Renderer(ABC):

@@ -143,9 +143,9 @@ def test_leftovers_of_a_killed_save_are_removed_by_the_next(saved):
     code = """
 import os, signal, sys
 from pathlib import Path
-from inoculate.store import artifact
+from inoculate.store import artifact, placing
 from tests.store.test_artifact import manifest
-artifact._put_in_place = lambda new, path: os.kill(os.getpid(), signal.SIGKILL)
+placing._put_in_place = lambda new, path: os.kill(os.getpid(), signal.SIGKILL)
 artifact.save(Path(sys.argv[1]), manifest("second"), {})
 """
     done = subprocess.run([sys.executable, "-c", code, str(saved)], check=False)

@@ -7,7 +7,19 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
-from inoculate.cli import adapt, bench, demo, listing, scan, show, terminal, train, watch
+from inoculate.cli import (
+    adapt,
+    bench,
+    demo,
+    listing,
+    mark,
+    rollback,
+    scan,
+    show,
+    terminal,
+    train,
+    watch,
+)
 from inoculate.errors import InoculateError
 
 app = typer.Typer(
@@ -16,11 +28,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From a handful of examples of a new threat to a detector that keeps its promise.",
     epilog="Exit codes: 0 no findings, 1 findings, 2 bad usage or input, 3 internal error, "
-    "4 not found, 5 missing package, 6 not permitted, 130 stopped by Ctrl-C.",
+    "4 not found, 5 missing package, 6 not permitted, "
+    "7 label refused, 130 stopped by Ctrl-C.",
 )
 app.command("adapt")(adapt.adapt_command)
 app.command("scan")(scan.scan_command)
 app.command("watch")(watch.watch_command)
+app.command("mark")(mark.mark_command)
+app.command("rollback")(rollback.rollback_command)
 app.command("show")(show.show_command)
 app.command("demo")(demo.demo_command)
 app.command("train")(train.train_command)

@@ -17,6 +17,7 @@ def scan_command(
     false_alarms: float = terminal.RateOption,
     format: str = typer.Option("table", "--format", "-f", help="table, jsonl, csv, ecs or html."),
     output: Path | None = typer.Option(None, "--output", "-o", help="Write here, not to stdout."),
+    exceptions: Path | None = terminal.ExceptionsOption,
     input_format: str | None = terminal.FormatOption,
     skip_bad_records: bool = terminal.SkipOption,
     seed: int = terminal.SeedOption,
@@ -36,6 +37,7 @@ def scan_command(
         format=input_format,
         skip_bad_records=skip_bad_records,
         seed=seed,
+        exceptions=exceptions,
     )
     with terminal.output(output) as out, terminal.progress(quiet) as progress:
         out.write(renderer.begin())
@@ -68,6 +70,8 @@ def _summary(report: Report) -> Iterator[str]:
         f"{report.n_findings:,} findings in {report.n_records:,} {report.unit}s at a promised "
         f"false-alarm rate of {report.false_alarms:.4g}"
     )
+    if report.n_excepted:
+        yield f"{report.n_excepted:,} more were excepted"
     yield from report.notes
     for problem, count in report.skipped.items():
         yield f"skipped {count:,} records: {problem}"

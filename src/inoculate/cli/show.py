@@ -29,6 +29,9 @@ def show_command(
 def lines(manifest: "Manifest") -> Iterator[tuple[str, str]]:
     """Yield what a manifest says, as pairs of a short name and words."""
     yield manifest.artifact, f"{manifest.name}, made by inoculate {manifest.inoculate_version}"
+    if manifest.version > 1 or manifest.parent:
+        before = f", made from version {manifest.parent} by marking" if manifest.parent else ""
+        yield "version", f"{manifest.version}{before}"
     if manifest.classes:
         yield "looks for", ", ".join(manifest.classes)
     n_columns = sum(len(view.columns) for view in manifest.views)

@@ -28,14 +28,22 @@ QuietOption = typer.Option(
 SeedOption = typer.Option(
     0, "--seed", min=0, max=2**63 - 1, help="Draws whatever is drawn at random."
 )
+ExceptionsOption = typer.Option(
+    None, "--exceptions", help="File of what shall not be reported: who, why, until when."
+)
 RateOption = typer.Option(
     0.001, "--false-alarms", help="Share of benign records that may alarm, between 0 and 1."
 )
 
 
+def plain(text: str) -> str:
+    """Return text in one line, without control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def warn(err: InoculateError | str) -> None:
     """Print one line on standard error, without control characters."""
-    line = "".join(c if c.isprintable() else " " for c in " ".join(str(err).split()))
+    line = plain(" ".join(str(err).split()))
     prefix = "error: " if isinstance(err, InoculateError) else ""
     typer.echo(f"inoculate: {prefix}{line}", err=True)
 

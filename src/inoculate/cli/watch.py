@@ -26,6 +26,7 @@ def watch_command(
     drop_to: str | None = typer.Option(
         None, "--drop-to", help="User to become after opening the interface (default: nobody)."
     ),
+    exceptions: Path | None = terminal.ExceptionsOption,
     input_format: str | None = terminal.FormatOption,
     skip_bad_records: bool = typer.Option(
         True, "--skip-bad-records/--stop-at-bad-records", help="Count bad records and go on."
@@ -50,6 +51,7 @@ def watch_command(
         skip_bad_records=skip_bad_records,
         positions=positions,
         drop_to=drop_to or ("nobody" if interface else None),
+        exceptions=exceptions,
     )
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,6 +79,8 @@ def watch_command(
 def _say(watched: Any) -> None:
     report = watched.report
     terminal.warn(f"{report.n_findings:,} findings in {report.n_records:,} {report.unit}s")
+    if report.n_excepted:
+        terminal.warn(f"{report.n_excepted:,} more were excepted")
     for line in report.notes:
         terminal.warn(line)
     for problem, count in report.skipped.items():

@@ -150,6 +150,12 @@ def promise(report: Report) -> str:
     )
 
 
+def found(report: Report) -> str:
+    """Return how many findings there are, and how many an exception kept back."""
+    text = counted(report.n_findings, "finding") if report.n_findings else "no finding"
+    return f"{text}, {report.n_excepted:,} excepted" if report.n_excepted else text
+
+
 def skipped(report: Report) -> list[str]:
     """Return a line for each problem that made records be skipped, most frequent first."""
     problems = sorted(report.skipped.items(), key=lambda item: -item[1])

@@ -168,8 +168,10 @@ def _head(report: Report) -> str:
 def _figures(report: Report) -> str:
     rate = f"{report.n_records / report.seconds:,.0f} a second" if report.seconds > 0 else ""
     css = "alarm" if report.n_findings else "calm"
+    what = "finding" if report.n_findings == 1 else "findings"
+    what += f", {report.n_excepted:,} excepted" if report.n_excepted else ""
     boxes = [
-        (f"{report.n_findings:,}", "finding" if report.n_findings == 1 else "findings", css),
+        (f"{report.n_findings:,}", what, css),
         (f"{report.n_records:,}", f"{report.unit}s scanned", ""),
         (share(report.false_alarms), promise(report), ""),
         (f"{report.seconds:,.3g} s", rate, "") if rate else ("", "", ""),

@@ -17,6 +17,7 @@ from inoculate.render._text import (
     clean,
     counted,
     figure,
+    found,
     looked_for,
     place,
     promise,
@@ -130,9 +131,8 @@ def _head(report: Report) -> Iterable[Text]:
     if len(report.sources) > _MAX_LINES:
         yield Text(f"  and {counted(len(report.sources) - _MAX_LINES, 'source')} more")
     yield Text(f"scanned {speed(report)}; the threshold is {score(report.threshold)}")
-    found = counted(report.n_findings, "finding") if report.n_findings else "no finding"
     style = "bold red" if report.n_findings else "bold green"
-    yield Text.assemble((found, style), f"; {promise(report)}")
+    yield Text.assemble((found(report), style), f"; {promise(report)}")
 
 
 def _more(report: Report, n_shown: int) -> Iterable[Text]:

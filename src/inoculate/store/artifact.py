@@ -8,16 +8,12 @@ References:
     The safetensors format, https://github.com/huggingface/safetensors, "Format".
 """
 
-import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-import secrets
-import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,13 +26,28 @@ from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as pack_arrays
 
 from inoculate.errors import ArtifactError, InputError, NotFoundError
-from inoculate.store.manifest import ARRAYS_FILE, FORMAT_VERSION, ArrayEntry, Manifest
+from inoculate.store.manifest import (
+    ARRAYS_FILE,
+    FORMAT_VERSION,
+    HELD_OUT_FILE,
+    LABELS_FILE,
+    ArrayEntry,
+    Manifest,
+)
+from inoculate.store.placing import Content, interrupted, place
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_ARRAYS_BYTES = 1 << 30
+VERSIONS_FOLDER = "versions"
+_LIMITS = {
+    MANIFEST_FILE: MAX_MANIFEST_BYTES,
+    ARRAYS_FILE: MAX_ARRAYS_BYTES,
+    HELD_OUT_FILE: 64 << 20,
+    LABELS_FILE: 16 << 20,
+}
 _RACES = 100
 
 
@@ -48,11 +59,13 @@ class Artifact:
         path: the directory it was read from.
         manifest: what it says of itself.
         arrays: every array that the manifest lists, and no other.
+        beside: content of the other files that were asked for and are there.
     """
 
     path: Path
     manifest: Manifest
     arrays: Arrays
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
     def group(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays named ``prefix/...``, by the rest of their name."""
@@ -60,21 +73,34 @@ class Artifact:
         return {k[len(start) :]: v for k, v in self.arrays.items() if k.startswith(start)}
 
 
-def save(path: Path, manifest: Manifest, arrays: Arrays, *, overwrite: bool = True) -> None:
+def save(
+    path: Path,
+    manifest: Manifest,
+    arrays: Arrays,
+    *,
+    overwrite: bool = True,
+    beside: Content | None = None,
+    replaces: Manifest | None = None,
+) -> Manifest:
     """Write an artifact so that a reader sees the old one or the new one, never a part.
 
-    ``manifest.files`` and ``manifest.arrays`` are filled in here.
+    ``files`` and ``arrays`` of the manifest are filled in here.
 
     Args:
         path: the directory to be; a link to an artifact is followed, its target replaced.
-        manifest: what the artifact says of itself.
+        manifest: what the artifact says of itself; has the digest of a file linked as a path.
         arrays: numbers and booleans of up to 1 GiB together.
         overwrite: replace an existing artifact. Anything else is never replaced.
+        beside: more files.
+        replaces: what must be at ``path`` still.
+
+    Returns:
+        The manifest as it was written.
 
     Raises:
-        InputError: the place is taken, cannot be written, or the artifact is too large.
+        InputError: the place is taken, cannot be written, was changed meanwhile by another
+            process, or the artifact is too large.
     """
-    path = path.resolve() if path.is_symlink() else path.absolute()
     plain = {
         name: np.array(a, a.dtype.newbyteorder("="), order="C", copy=None)
         for name, a in sorted(arrays.items())
@@ -85,24 +111,45 @@ def save(path: Path, manifest: Manifest, arrays: Arrays, *, overwrite: bool = Tr
         entries = {k: ArrayEntry(shape=a.shape, dtype=str(a.dtype)) for k, a in plain.items()}  # type: ignore[arg-type]
     except ValidationError as err:
         raise InputError(f"{path}: an array cannot be stored: {_first(err)}") from err
-    packed = pack_arrays(plain)
-    filled = manifest.model_copy(
-        update={"arrays": entries, "files": {ARRAYS_FILE: hashlib.sha256(packed).hexdigest()}}
-    )
+    files: dict[str, bytes | Path] = {**(beside or {}), ARRAYS_FILE: pack_arrays(plain)}
+    digests = {
+        name: hashlib.sha256(content).hexdigest()
+        if isinstance(content, bytes)
+        else manifest.files.get(name)  # type: ignore[call-overload]
+        for name, content in files.items()
+        if "/" not in name
+    }
+    filled = manifest.model_copy(update={"arrays": entries, "files": digests})
     text = filled.to_json()
     if len(text) > MAX_MANIFEST_BYTES:
         raise InputError(f"{path}: manifest of {len(text)} bytes, the limit is 4 MiB")
+    put(path, {**files, MANIFEST_FILE: text}, overwrite=overwrite, replaces=replaces)
+    return filled
+
+
+def put(
+    path: Path, files: Content, *, overwrite: bool = True, replaces: Manifest | None = None
+) -> None:
+    """Write an artifact's files as they are, in the way of ``save``, which see."""
+    path = path.resolve() if path.is_symlink() else path.absolute()
+
+    def check() -> None:
+        _refuse_taken(path, overwrite=overwrite)
+        if replaces is not None and _read_files(path, ())[0] != replaces:
+            raise InputError(f"{path}: changed meanwhile by another process; run it again")
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
-            _refuse_taken(path, overwrite=overwrite)
-            _write(path, {ARRAYS_FILE: packed, MANIFEST_FILE: text})
+        place(path, files, check)
     except OSError as err:
         raise InputError(f"{path}: cannot be written: {err.strerror or err}") from err
 
 
-def load(path: Path) -> Artifact:
+def load(path: Path, *, beside: Sequence[str] = ()) -> Artifact:
     """Read an artifact and check all of it.
+
+    Args:
+        path: the directory.
+        beside: more files to read, as far as the manifest lists them.
 
     Raises:
         ArtifactError: a file is missing, a link, too large, changed, or does not say what the
@@ -110,11 +157,15 @@ def load(path: Path) -> Artifact:
         NotFoundError: there is nothing at this path.
     """
     if not path.exists():
-        raise NotFoundError(f"{path}: no such artifact{_interrupted(path)}")
-    manifest, packed = _read_both(path)
-    if hashlib.sha256(packed).hexdigest() != manifest.files.get(ARRAYS_FILE):
-        raise ArtifactError(f"{path / ARRAYS_FILE}: changed: its SHA-256 is not the manifest's")
-    return Artifact(path, manifest, _parse_arrays(packed, manifest, path / ARRAYS_FILE))
+        old = interrupted(path)
+        hint = f"; a save was interrupted, the one before is {old}" if old else ""
+        raise NotFoundError(f"{path}: no such artifact{hint}")
+    manifest, files = _read_files(path, (ARRAYS_FILE, *beside))
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):  # type: ignore[call-overload]
+            raise ArtifactError(f"{path / name}: changed: its SHA-256 is not the manifest's")
+    arrays = _parse_arrays(files.pop(ARRAYS_FILE), manifest, path / ARRAYS_FILE)
+    return Artifact(path, manifest, arrays, files)
 
 
 def shipped() -> dict[str, Path]:
@@ -163,11 +214,23 @@ def _parse_manifest(text: bytes, path: Path) -> Manifest:
         raise ArtifactError(f"{file}: not JSON: {str(err)[:200]}") from err
 
 
-def _parse_arrays(packed: bytes, manifest: Manifest, file: Path) -> Arrays:
+def unpack(packed: bytes, file: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays in a safetensors file's bytes, read-only.
+
+    Raises:
+        ArtifactError: it is none.
+    """
     try:
-        arrays = parse_arrays(packed)
+        arrays = {name: _quiet(a) for name, a in parse_arrays(packed).items()}
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise ArtifactError(f"{file}: not a safetensors file: {str(err)[:200]}") from err
+    for a in arrays.values():
+        a.flags.writeable = False
+    return arrays
+
+
+def _parse_arrays(packed: bytes, manifest: Manifest, file: Path) -> Arrays:
+    arrays = unpack(packed, file)
     if set(arrays) != set(manifest.arrays):
         name = min(set(arrays) ^ set(manifest.arrays))
         problem = "is not in the manifest" if name in arrays else "is missing"
@@ -179,8 +242,6 @@ def _parse_arrays(packed: bytes, manifest: Manifest, file: Path) -> Arrays:
                 f"{file}: array {name[:200]!r} is {a.dtype} {a.shape}, "
                 f"the manifest says {entry.dtype} {entry.shape}"
             )
-        arrays[name] = _quiet(a)
-        arrays[name].flags.writeable = False
     return arrays
 
 
@@ -192,17 +253,23 @@ def _quiet(a: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.asarray(a * a.dtype.type(1))
 
 
-def _read_both(path: Path) -> tuple[Manifest, bytes]:
-    """Read both files of one state of the artifact, also while another process replaces it."""
+def _read_files(path: Path, names: Sequence[str]) -> tuple[Manifest, dict[str, bytes]]:
+    """Read files of one state of the artifact, also while another process replaces it.
+
+    Beside the manifest and the arrays only those that the manifest lists.
+    """
     for _ in range(_RACES):
         try:
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as err:
             raise ArtifactError(f"{path}: not an artifact directory: {err.strerror}") from err
         try:
-            text = _read(path, folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
-            packed = _read(path, folder, ARRAYS_FILE, MAX_ARRAYS_BYTES)
-            return _parse_manifest(text, path), packed
+            text = _read(path, folder, MANIFEST_FILE)
+            # arrays before the manifest's checks: what is missing is said first
+            arrays = {n: _read(path, folder, n) for n in names if n == ARRAYS_FILE}
+            manifest = _parse_manifest(text, path)
+            more = [n for n in names if n != ARRAYS_FILE and n in manifest.files]
+            return manifest, arrays | {n: _read(path, folder, n) for n in more}
         except ArtifactError:
             if not _replaced(path, folder):
                 raise
@@ -219,9 +286,9 @@ def _replaced(path: Path, folder: int) -> bool:
         return True
 
 
-def _read(path: Path, folder: int, name: str, limit: int) -> bytes:
-    """Read one regular file of an open directory, whole, up to a limit."""
-    file = path / name
+def _read(path: Path, folder: int, name: str) -> bytes:
+    """Read one regular file of an open directory, whole, up to its limit."""
+    file, limit = path / name, _LIMITS[name]
     try:
         # O_NONBLOCK: a named pipe in place of the file must not stop us for ever
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
@@ -245,77 +312,7 @@ def _refuse_taken(path: Path, *, overwrite: bool) -> None:
     if not path.is_dir():
         raise InputError(f"{path}: is a file; an artifact is a directory")
     names = {p.name for p in path.iterdir()}
-    if names - {MANIFEST_FILE, ARRAYS_FILE}:
+    if names - {*_LIMITS, VERSIONS_FOLDER} or (names and MANIFEST_FILE not in names):
         raise InputError(f"{path}: exists and is no artifact; it is left as it is")
     if names and not overwrite:
         raise InputError(f"{path}: exists")
-
-
-def _write(path: Path, files: Mapping[str, bytes]) -> None:
-    new = _sibling(path, "new")
-    new.mkdir()
-    try:
-        for name, content in files.items():
-            with (new / name).open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        with _open_folder(new) as fd:
-            os.fsync(fd)
-        _put_in_place(new, path)
-        with _open_folder(path.parent) as fd:
-            os.fsync(fd)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _put_in_place(new: Path, path: Path) -> None:
-    """Rename ``new`` to ``path``; what is there steps aside first, since no rename replaces it."""
-    if not path.exists():
-        new.rename(path)
-        return
-    old = _sibling(path, "old")
-    path.rename(old)
-    try:
-        new.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sibling(path: Path, what: str) -> Path:
-    return path.parent / f".{path.name}.{what}-{secrets.token_hex(6)}"
-
-
-def _leftovers(path: Path, what: str) -> list[Path]:
-    start = f".{path.name}.{what}-"
-    with contextlib.suppress(OSError):
-        return [p for p in path.parent.iterdir() if p.name.startswith(start) and p.is_dir()]
-    return []
-
-
-def _interrupted(path: Path) -> str:
-    old = [p for p in _leftovers(path, "old") if (p / MANIFEST_FILE).exists()]
-    return f"; a save was interrupted, the one before is {old[0]}" if old else ""
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other saves out of this folder, and clear away what killed ones left of ``path``."""
-    with _open_folder(path.parent) as fd:
-        with contextlib.suppress(OSError):  # some network file systems lock no directory
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        # where the artifact itself is gone, what stepped aside is the only copy: keep it
-        for left in _leftovers(path, "new") + (_leftovers(path, "old") if path.exists() else []):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
-
-
-@contextlib.contextmanager
-def _open_folder(folder: Path) -> Iterator[int]:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -7,26 +7,35 @@ So no tree and no object is ever stored. The arrays of a detector are
 * ``background/<view>``   (m, d) float32
 * ``calibration``         (c,) float32 alarm scores of background, in order
 
-and what else a caller keeps under ``extra/<name>``. A prior has the first only.
+and what else a caller keeps under ``extra/<name>``. A prior has the first only. Beside them may
+lie ``held_out.safetensors``, the background that calibrated, by view, and ``labels.jsonl``, what
+users said of findings; scanning needs neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save as pack_arrays
 
 from inoculate.calibration import Calibration
 from inoculate.domain import View
 from inoculate.errors import ArtifactError, NotFoundError, TaskError
 from inoculate.learner import Detector, Learner, State
 from inoculate.registry import LEARNERS
-from inoculate.store.artifact import Arrays, Artifact, load, open_prior, save
-from inoculate.store.manifest import Manifest
+from inoculate.store.artifact import Arrays, Artifact, load, open_prior, save, unpack
+from inoculate.store.labels import Label, read_labels, write_labels
+from inoculate.store.manifest import HELD_OUT_FILE, LABELS_FILE, Manifest
+from inoculate.store.versions import history, labelled, next_number
 from inoculate.task import Encoded, FloatArray, Labelled, Support
 
 LARGEST_HYPERPARAMETER = 10_000
+N_OWN = "n_own"
+"""Extra array, (): leading background records that are the user's own, not marked ones."""
+PLAIN = "plain"
+"""Extra array, (c,) float32: scores of the background where ``calibration`` holds higher ones."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -42,6 +51,10 @@ class StoredDetector:
         support: examples and background it was adapted on.
         scores: (c,) float32, alarm scores of background that it was not adapted on, in order.
         extra: arrays the workflow kept beside.
+        learner: what was adapted.
+        held_out: the background that calibrated, where it is not that of ``support`` and was
+            asked for.
+        labels: what users said of findings, where asked for.
     """
 
     path: Path
@@ -50,6 +63,9 @@ class StoredDetector:
     support: Support
     scores: FloatArray
     extra: Arrays
+    learner: Learner
+    held_out: Encoded | None = None
+    labels: tuple[Label, ...] = ()
 
     @property
     def calibration(self) -> Calibration:
@@ -60,6 +76,21 @@ class StoredDetector:
     def views(self) -> tuple[View, ...]:
         """The schema to encode records by."""
         return self.manifest.domain_views()
+
+    @property
+    def own_background(self) -> Encoded:
+        """The background less the copies of what users marked as benign."""
+        background = self.support.background
+        n_own = self.extra.get(N_OWN, np.array(background.n_records))
+        return background.take(np.arange(min(int(n_own), background.n_records)))
+
+    @property
+    def plain_scores(self) -> FloatArray:
+        """What this detector says of background, (c,), in any order.
+
+        Calibration scores are higher where users marked findings as benign.
+        """
+        return np.asarray(self.extra.get(PLAIN, self.scores), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,23 +115,74 @@ def save_detector(
     *,
     state: State = _NOTHING,
     extra: Arrays = _NOTHING,
+    held_out: Encoded | None = None,
     overwrite: bool = True,
 ) -> None:
     """Write a detector: all that ``load_detector`` needs to adapt again to the same.
 
     Args:
-        path: the directory to be.
+        path: the directory to be. A detector there that has labels stays as a version.
         manifest: names the learner, its hyperparameters and the seed that ``adapt`` was given.
         support: what it was adapted on.
         scores: (c,) finite calibration scores in any order, at least one.
         state: the learner's state before ``adapt``.
         extra: more arrays to keep.
+        held_out: the background that calibrated, where it is not that of ``support``.
         overwrite: replace an artifact that is there.
 
     Raises:
         InputError: see ``save``.
         TaskError: manifest and support name different classes or columns, or scores are missing.
     """
+    old = labelled(path) if overwrite else None
+    beside: dict[str, bytes | Path] = dict(history(path.resolve(), old)) if old else {}
+    if old:
+        manifest = manifest.model_copy(update={"version": next_number(path)})
+    if held_out is not None:
+        beside[HELD_OUT_FILE] = pack_arrays(dict(held_out))
+    arrays = _arrays(manifest, support, scores, state, extra)
+    save(path, manifest, arrays, beside=beside, overwrite=overwrite, replaces=old)
+
+
+def save_version(
+    stored: StoredDetector,
+    manifest: Manifest,
+    support: Support,
+    scores: FloatArray,
+    *,
+    extra: Arrays,
+    labels: Sequence[Label],
+) -> None:
+    """Write a detector's next version, made from the one in force by labels.
+
+    Args:
+        stored: the version in force.
+        manifest: of the next; version, parent and base are filled in here.
+        support: what it was adapted on.
+        scores: its calibration scores.
+        extra: more arrays to keep.
+        labels: all of the next version.
+
+    Raises:
+        InputError: it cannot be written, or another process wrote meanwhile.
+    """
+    path, old = stored.path.resolve(), stored.manifest
+    line = {
+        "version": next_number(path),
+        "parent": old.version,
+        "base": old.base or old.version,
+    }
+    beside = dict(history(path, old)) | {LABELS_FILE: write_labels(labels)}
+    if HELD_OUT_FILE in old.files:
+        beside[HELD_OUT_FILE] = path / HELD_OUT_FILE
+    filled = manifest.model_copy(update={**line, "files": old.files})
+    arrays = _arrays(filled, support, scores, stored.learner.state(), extra)
+    save(path, filled, arrays, beside=beside, replaces=old)
+
+
+def _arrays(
+    manifest: Manifest, support: Support, scores: FloatArray, state: State, extra: Arrays
+) -> dict[str, Any]:
     _check_support(manifest, support)
     if manifest.artifact != "detector":
         raise TaskError(f"the manifest is of a {manifest.artifact}, expected a detector")
@@ -111,18 +193,22 @@ def save_detector(
     arrays |= {f"extra/{k}": v for k, v in extra.items()}
     arrays["examples_y"] = support.examples.y.astype(np.int64)
     arrays["calibration"] = known.scores.astype(np.float32)
-    save(path, manifest, arrays, overwrite=overwrite)
+    return arrays
 
 
-def load_detector(path: Path) -> StoredDetector:
+def load_detector(path: Path, *, whole: bool = False) -> StoredDetector:
     """Read a detector and adapt it again.
+
+    Args:
+        path: the artifact.
+        whole: also read what scanning does not need: held-out background and labels.
 
     Raises:
         ArtifactError: damaged, a prior, or its parts do not fit together.
         NotFoundError: there is nothing at this path.
         MissingExtraError: its learner needs a package that is not installed.
     """
-    artifact = load(path)
+    artifact = load(path, beside=(HELD_OUT_FILE, LABELS_FILE) if whole else ())
     manifest = artifact.manifest
     if manifest.artifact != "detector":
         raise ArtifactError(f"{path}: a {manifest.artifact}, expected a detector")
@@ -132,12 +218,17 @@ def load_detector(path: Path) -> StoredDetector:
         if scores.dtype != np.float32:
             raise TaskError(f"calibration is {scores.dtype}, expected float32")
         Calibration(scores.astype(np.float64))
-        detector = _learner(artifact).adapt(support, seed=manifest.learner.seed)
+        learner = _learner(artifact)
+        detector = learner.adapt(support, seed=manifest.learner.seed)
+        held_out = _held_out(artifact)
     except KeyError as err:
         raise ArtifactError(f"{path}: array {err} is missing") from err
     except TaskError as err:
         raise ArtifactError(f"{path}: {err}") from err
-    return StoredDetector(path, manifest, detector, support, scores, artifact.group("extra"))
+    return StoredDetector(
+        path, manifest, detector, support, scores, _extra(artifact), learner, held_out,
+        read_labels(artifact.beside.get(LABELS_FILE, b""), path / LABELS_FILE),
+    )  # fmt: skip
 
 
 def save_prior(path: Path, manifest: Manifest, state: State, *, overwrite: bool = True) -> None:
@@ -197,6 +288,28 @@ def _check_hyperparameters(
             raise ValueError(f"{name} is {value}, must be positive, at most 10,000")
         if is_number and default and not value:
             raise ValueError(f"{name} is 0, must be positive")
+
+
+def _extra(artifact: Artifact) -> Arrays:
+    extra = artifact.group("extra")
+    n_own = extra.get(N_OWN, np.array(1))
+    if n_own.shape != () or n_own.dtype.kind not in "iu" or n_own < 1:
+        raise ArtifactError(f"{artifact.path}: array extra/{N_OWN} is not a number above 0")
+    plain = extra.get(PLAIN, np.zeros(1, np.float32))
+    if plain.dtype != np.float32 or plain.ndim != 1 or not np.isfinite(plain).all():
+        raise ArtifactError(f"{artifact.path}: array extra/{PLAIN} is not a row of numbers")
+    return extra
+
+
+def _held_out(artifact: Artifact) -> Encoded | None:
+    packed = artifact.beside.get(HELD_OUT_FILE)
+    if packed is None:
+        return None
+    found = Encoded(unpack(packed, artifact.path / HELD_OUT_FILE))
+    told = {v.name: len(v.columns) for v in artifact.manifest.views}
+    if told != {k: x.shape[1] for k, x in found.items()}:
+        raise TaskError(f"{HELD_OUT_FILE} has other columns than the manifest")
+    return found if found.n_records else None
 
 
 def _support(artifact: Artifact) -> Support:

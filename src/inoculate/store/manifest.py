@@ -14,6 +14,8 @@ from inoculate.domain import Column, View
 
 FORMAT_VERSION: Literal[1] = 1
 ARRAYS_FILE: Literal["arrays.safetensors"] = "arrays.safetensors"
+HELD_OUT_FILE: Literal["held_out.safetensors"] = "held_out.safetensors"
+LABELS_FILE: Literal["labels.jsonl"] = "labels.jsonl"
 
 
 def _storable(value: Any) -> Any:
@@ -116,6 +118,9 @@ class Manifest(_Part):
         unit: what a record is ("flow", "row").
         domain: the format that the examples were read by.
         promises: what ``adapt`` printed: ``loo_recall``, ``findings_a_day`` ...
+        version: number of this state of the artifact; marking makes the next.
+        parent: the version that this one was made from; None where it was adapted afresh.
+        base: the version adapted afresh that it goes back to by labels alone; None if itself.
         files: SHA-256 of each file beside the manifest; filled in by ``save``.
         arrays: shape and dtype of each array; filled in by ``save``.
     """
@@ -135,7 +140,10 @@ class Manifest(_Part):
     promises: Annotated[dict[Name, FiniteFloat | Text | None], Field(max_length=200)] = {}
     notes: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
     prior: PriorEntry | None = None
-    files: dict[Literal["arrays.safetensors"], Sha256] = {}
+    version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    parent: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    base: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    files: dict[Literal["arrays.safetensors", "held_out.safetensors", "labels.jsonl"], Sha256] = {}
     arrays: Annotated[dict[Name, ArrayEntry], Field(max_length=10_000)] = {}
 
     def domain_views(self) -> tuple[View, ...]:

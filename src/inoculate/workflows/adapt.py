@@ -23,9 +23,10 @@ from inoculate.store.manifest import (
     PriorEntry,
     describe_views,
 )
+from inoculate.store.versions import labelled
 from inoculate.task import Support
 from inoculate.workflows.examples import Examples, read_examples
-from inoculate.workflows.fitting import Context, Fitted, fit
+from inoculate.workflows.fitting import LEFT_OUT, Context, Fitted, fit
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.promises import Promises, make_promises
 
@@ -152,7 +153,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         promises=promises,
         shots=examples.shots(),
         n_background=(background.frame.height, background.n_seen),
-        notes=(*fitted.notes, *examples.notes, *intake.notes),
+        notes=(*fitted.notes, *examples.notes, *intake.notes, *_replaced(request.out)),
         skipped=dict(intake.skipped),
         seconds_read=adapting - start,
         seconds_adapt=seconds_adapt,
@@ -160,7 +161,17 @@ def adapt(request: AdaptRequest) -> AdaptReport:
     # every alarm score was float32 before calibration: nothing is lost
     scores = fitted.calibration.scores.astype(np.float32)
     state = opened.learner.state()
-    save_detector(request.out, report.manifest, fitted.support, scores, state=state)
+    save_detector(
+        request.out,
+        report.manifest,
+        fitted.support,
+        scores,
+        state=state,
+        extra=dict(
+            zip(LEFT_OUT, (np.array(fitted.left_out, np.int64), fitted.p_values), strict=True)
+        ),
+        held_out=fitted.held_out,
+    )
     return report
 
 
@@ -263,6 +274,16 @@ def _manifest(
         promises=promises.stored(),
         notes=(*fitted.notes, *examples.notes, *promises.contradictions, *promises.lookalikes),
         prior=opened.prior,
+    )
+
+
+def _replaced(out: Path) -> tuple[str, ...]:
+    old = labelled(out)
+    if old is None:
+        return ()
+    return (
+        f"the detector that was here had been marked; it stays as version {old.version} (inoculate "
+        f"rollback {out} --to {old.version}), its labels are not in the new one",
     )
 
 

@@ -24,7 +24,11 @@ Context = Literal["auto", "yes", "no"]
 ENOUGH = 0.6
 """Share of left-out examples to be found without context columns, below which they are tried."""
 
+LEFT_OUT = ("left_out", "left_out_p")
+"""Extra arrays of a stored detector: the left-out examples' rows, int64, and p-values, float64."""
+
 _MOST_LEFT_OUT = 20
+_HELD_OUT_BYTES = 32 << 20
 _CONTEXT_NOTE = (
     "the examples' own columns do not suffice, so what their hosts did just before counts too; "
     "that suits sources that hold all their hosts did, and lets other flows of such a host alarm"
@@ -46,6 +50,8 @@ class Fitted:
         left_out: rows of the examples that were left out, one at a time.
         p_values: what the others said of each of them.
         notes: lines the user must read.
+        held_out: the background that calibrated, where it is not that of ``support``; of a very
+            wide one only a part.
     """
 
     detector: Detector
@@ -55,6 +61,7 @@ class Fitted:
     left_out: tuple[int, ...]
     p_values: Float64
     notes: tuple[str, ...] = ()
+    held_out: Encoded | None = None
 
     def found(self, rate: float) -> int:
         """Return how many left-out examples the others find at a false-alarm rate."""
@@ -116,19 +123,44 @@ def _make(
         ]
     detector, calibration, reference = calibrate(learner, support, seed=seed)
     used = replace(support, background=support.background.take(reference))
-    left_out, p_values = _leave_out(learner, used, calibration, seed)
-    return Fitted(detector, tuple(views), used, calibration, left_out, p_values, notes)
+    left_out, p_values = leave_out(learner, used, calibration, seed=seed)
+    held_out = _held_out(support.background, reference)
+    return Fitted(detector, tuple(views), used, calibration, left_out, p_values, notes, held_out)
 
 
-def _leave_out(
-    learner: Learner, support: Support, calibration: Calibration, seed: int
+def _held_out(background: Encoded, reference: npt.NDArray[np.int64]) -> Encoded | None:
+    """Return what calibrated, to calibrate with it again once records were marked."""
+    rest = np.setdiff1d(np.arange(background.n_records), reference)
+    if not len(rest):
+        return None
+    most = _HELD_OUT_BYTES // (4 * background.stacked().shape[1])
+    if len(rest) > most:
+        rest = rest[np.linspace(0, len(rest) - 1, most).astype(int)]
+    return background.take(rest)
+
+
+def leave_out(
+    learner: Learner,
+    support: Support,
+    calibration: Calibration,
+    *,
+    seed: int,
+    first: int | None = None,
 ) -> tuple[tuple[int, ...], Float64]:
     """Return which examples were left out, and the p-value of each without itself.
 
     A threat's only example is not left out: there would be no such threat.
+
+    Args:
+        learner: adapts to the others.
+        support: the examples and the background.
+        calibration: gives p-values.
+        seed: of the adaptation.
+        first: leave out only some of the first so many examples; None means all.
     """
     x, y = support.examples.x, support.examples.y
     rows = np.flatnonzero(np.bincount(y, minlength=support.n_way)[y] > 1)
+    rows = rows[rows < (len(y) if first is None else first)]
     if len(rows) > _MOST_LEFT_OUT:
         rows = rows[np.linspace(0, len(rows) - 1, _MOST_LEFT_OUT).astype(int)]
     scores = np.empty(len(rows), np.float64)

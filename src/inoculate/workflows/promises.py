@@ -9,9 +9,10 @@ import numpy as np
 from inoculate.calibration import Calibration
 from inoculate.errors import InoculateError
 from inoculate.store.detector import load_detector
-from inoculate.task import Encoded, Support
+from inoculate.task import Support
 from inoculate.workflows.examples import Examples
 from inoculate.workflows.fitting import Fitted
+from inoculate.workflows.refitting import rows_of
 
 _MOST_LINES = 5
 _LOOKS_LIKE_BACKGROUND = 0.1
@@ -82,16 +83,11 @@ def make_promises(
     )
 
 
-def _rows_of(x: Encoded) -> list[bytes]:
-    table = np.ascontiguousarray(x.stacked()) + np.float32(0)  # minus zero is zero
-    return [row.tobytes() for row in table]
-
-
 def _contradictions(support: Support, origins: Sequence[str]) -> tuple[str, ...]:
     first: dict[bytes, int] = {}
     lines = []
     y = support.examples.y
-    for i, row in enumerate(_rows_of(support.examples.x)):
+    for i, row in enumerate(rows_of(support.examples.x)):
         j = first.setdefault(row, i)
         if y[i] != y[j]:
             a, b = support.classes[y[j]], support.classes[y[i]]
@@ -100,10 +96,10 @@ def _contradictions(support: Support, origins: Sequence[str]) -> tuple[str, ...]
 
 
 def _lookalikes(fitted: Fitted, origins: Sequence[str]) -> tuple[str, ...]:
-    usual = set(_rows_of(fitted.support.background))
+    usual = set(rows_of(fitted.support.background))
     lines = [
         f"{origins[i]} is the same as a background record in every column"
-        for i, row in enumerate(_rows_of(fitted.support.examples.x))
+        for i, row in enumerate(rows_of(fitted.support.examples.x))
         if row in usual
     ]
     lines += [

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from inoculate.calibration import Calibration
 from inoculate.errors import InoculateError, InputError
 from inoculate.finding import Finding, Report
 from inoculate.store.detector import StoredDetector, load_detector
+from inoculate.workflows.drift import Drift
+from inoculate.workflows.exceptions import Exceptions, read_exceptions
 from inoculate.workflows.intake import Intake
 from inoculate.workflows.novelty import NoveltyScan
 from inoculate.workflows.scanner import Scanner
@@ -32,6 +34,8 @@ class ScanRequest:
         skip_bad_records: count bad records and go on.
         most_kept: findings kept in the report; all are counted and sent to the sink.
         seed: for the sample that a scan without detector takes as background.
+        exceptions: file of what shall not be reported.
+        today: what expiry is held against; None takes the clock's day, in UTC.
     """
 
     sources: tuple[str, ...]
@@ -41,6 +45,8 @@ class ScanRequest:
     skip_bad_records: bool = False
     most_kept: int = 20_000
     seed: int = 0
+    exceptions: Path | None = None
+    today: date | None = None
 
 
 def ignore(_: object) -> None:
@@ -70,6 +76,7 @@ def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = igno
 
     Raises:
         InputError: no source, a rate outside (0, 1), or no background to be had.
+        RecordError: an exception that is incomplete.
         ArtifactError: the detector on disk is damaged or foreign.
     """
     check_request(request.sources, request.false_alarms)
@@ -82,6 +89,7 @@ def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = igno
         stored = load_detector(request.detector)
         scanner, unit = detector_scanner(stored, request.false_alarms), stored.manifest.unit
         read = partial(_findings, scanner, intake, stored.manifest.kind)
+    scanner.exceptions = open_exceptions(request.exceptions, request.today)
     kept: list[Finding] = []
     errors: list[InoculateError] = []
     interrupted = False
@@ -109,23 +117,40 @@ def _findings(scanner: Scanner, intake: Intake, kind: str, name: str) -> Iterato
 
 def detector_scanner(stored: StoredDetector, rate: float) -> Scanner:
     """Return a scanner for a stored detector."""
-    manifest = stored.manifest
-    return Scanner(
+    manifest, background = stored.manifest, stored.own_background
+    scanner = Scanner(
         manifest.name,
         stored.detector,
-        Calibration.of(stored.scores),
+        stored.calibration,
         stored.views,
         classes=manifest.classes,
-        background=stored.support.background,
+        background=background,
         rate=rate,
     )
+    scanner.drift = Drift(
+        background,
+        stored.plain_scores,
+        stored.views,
+        threshold=scanner.threshold,
+        rate=scanner.rate,
+    )
+    return scanner
+
+
+def open_exceptions(path: Path | None, today: date | None = None) -> Exceptions | None:
+    """Return the exceptions of a file; the clock's day in UTC counts unless one is given."""
+    if path is None:
+        return None
+    return read_exceptions(path, lambda: today or datetime.now(UTC).date())
 
 
 def report(
     scanner: Scanner, intake: Intake, kept: Sequence[Finding], *, unit: str, seconds: float
 ) -> Report:
     """Return what a scanner has found so far."""
-    notes = [scanner.note] if scanner.note else []
+    drift = scanner.drift.note(unit) if scanner.drift else None
+    notes = [line for line in (scanner.note, *scanner.notes, drift) if line]
+    notes += scanner.exceptions.notes() if scanner.exceptions else ()
     return Report(
         detector=scanner.name,
         threats=scanner.classes,
@@ -136,10 +161,11 @@ def report(
         n_findings=scanner.n_findings,
         findings=tuple(kept),
         skipped=dict(intake.skipped),
-        notes=(*notes, *scanner.notes, *intake.notes),
+        notes=(*notes, *intake.notes),
         histogram=scanner.histogram(),
         seconds=seconds,
         unit=unit,
+        n_excepted=scanner.exceptions.n_excepted if scanner.exceptions else 0,
     )
 
 

@@ -1,17 +1,19 @@
 """Holds batches of records against one detector's threshold and makes findings of them."""
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inoculate.calibration import Calibration, Float64
 from inoculate.domain import Batch, Domain, View
-from inoculate.finding import NOVELTY, Finding, Reason, ScoreHistogram
+from inoculate.finding import NOVELTY, Finding, Reason, ScoreHistogram, finding_id
 from inoculate.learner import Detector, Scores
 from inoculate.reasons import Explainer
 from inoculate.task import Encoded
+from inoculate.workflows.drift import Drift
+from inoculate.workflows.exceptions import Exceptions
 
 _BINS = 60
 
@@ -35,6 +37,9 @@ class Scanner:
         note: one line about that, or None.
         threshold: alarm scores at or above it are findings.
         n_records, n_findings: counted so far.
+        exceptions: keep some records from being findings; None keeps none.
+        drift: compares the records with the background; None does not.
+        detector, views: as given.
         notes: one line for each format that does not know much of what the background knew.
     """
 
@@ -56,12 +61,14 @@ class Scanner:
         self.threshold = calibration.threshold(self.rate)
         self.n_records = self.n_findings = 0
         self.notes: list[str] = []
+        self.exceptions: Exceptions | None = None
+        self.drift: Drift | None = None
         self._told: set[type[Domain]] = set()
         known = ~np.isnan(background.stacked())
         self._expected = known.mean(axis=0) > 0.5 if len(known) else np.zeros(0, bool)
-        self._detector = detector
+        self.detector = detector
         self._calibration = calibration
-        self._views = tuple(views)
+        self.views = tuple(views)
         self._explainer = Explainer(detector, views, background)
         self._unexplained = most_explained
         self._edges: Float64 | None = None
@@ -69,9 +76,9 @@ class Scanner:
 
     def scan(self, domain: Domain, batch: Batch) -> list[Finding]:
         """Return the findings in one batch, in its order."""
-        x = domain.encode(batch, self._views)
+        x = domain.encode(batch, self.views)
         self._tell_unknown(domain, x)
-        return self.scan_scored(domain, batch, x, self._detector.score(x))
+        return self.scan_scored(domain, batch, x, self.detector.score(x))
 
     def scan_scored(
         self, domain: Domain, batch: Batch, x: Encoded, scores: Scores
@@ -81,6 +88,10 @@ class Scanner:
         alarm = scores.alarm().astype(np.float64)
         self._count(alarm)
         hits = np.flatnonzero(alarm >= self.threshold)
+        if self.drift is not None:
+            self.drift.add(x, alarm)
+        if self.exceptions is not None:
+            hits = hits[self.exceptions.left(self.bare(domain, batch, scores, hits))]
         self.n_findings += len(hits)
         if not len(hits):
             return []
@@ -93,12 +104,24 @@ class Scanner:
             reasons[: len(explained)] = self._explainer.explain(
                 x.take(explained), best[: len(explained)]
             )
-        shown = [c for c in domain.identity if c in batch.frame.columns]
-        time = ["ts"] if "ts" in batch.frame.columns else []
-        rows = batch.frame.select("origin", *shown, *time)[hits].iter_rows(named=True)
+        shown, rows = _identified(domain, batch, hits)
         return [
             self._finding(row, shown, float(alarm[hit]), float(p), int(cls), why)
             for row, hit, p, cls, why in zip(rows, hits, p_values, best, reasons, strict=True)
+        ]
+
+    def bare(
+        self, domain: Domain, batch: Batch, scores: Scores, rows: npt.NDArray[np.intp]
+    ) -> list[Finding]:
+        """Return some records of a batch as findings without reasons, over the threshold or not."""
+        alarm = scores.alarm().astype(np.float64)[rows]
+        shown, identified = _identified(domain, batch, rows)
+        p_values = self._calibration.p_values(alarm)
+        return [
+            self._finding(row, shown, float(score), float(p), int(cls), ())
+            for row, score, p, cls in zip(
+                identified, alarm, p_values, scores.best()[rows], strict=True
+            )
         ]
 
     def histogram(self) -> ScoreHistogram | None:
@@ -149,9 +172,8 @@ class Scanner:
         record = {name: row[name] for name in shown if row[name] is not None}
         ts = row.get("ts")
         threat = self.classes[cls] if cls >= 0 else NOVELTY
-        key = json.dumps([self.name, row["origin"], ts, record], default=str)
         return Finding(
-            finding_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+            finding_id=finding_id(self.name, row["origin"], ts, record),
             origin=str(row["origin"]),
             threat=threat,
             score=score,
@@ -160,3 +182,12 @@ class Scanner:
             record=record,
             reasons=why,
         )
+
+
+def _identified(
+    domain: Domain, batch: Batch, rows: npt.NDArray[np.intp]
+) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    """Return the identity columns a batch has, and of some rows those, the origin and the time."""
+    shown = [c for c in domain.identity if c in batch.frame.columns]
+    time = ["ts"] if "ts" in batch.frame.columns else []
+    return shown, batch.frame.select("origin", *shown, *time)[rows].iter_rows(named=True)

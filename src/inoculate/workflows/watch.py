@@ -20,7 +20,7 @@ from inoculate.reading.follow import FollowedFile
 from inoculate.reading.interface import open_interface
 from inoculate.store.detector import load_detector
 from inoculate.workflows.intake import Intake
-from inoculate.workflows.scan import Sink, check_request, detector_scanner, report
+from inoculate.workflows.scan import Sink, check_request, detector_scanner, open_exceptions, report
 from inoculate.workflows.scanner import Scanner
 
 _MOST_KEPT = 1_000
@@ -41,6 +41,7 @@ class WatchRequest:
         positions: folder where the position in each log is kept; None starts at the beginning
             of each log at every start.
         drop_to: user to become after opening the interface, when started as root.
+        exceptions: file of what shall not be reported, read once at the start.
     """
 
     logs: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class WatchRequest:
     skip_bad_records: bool = True
     positions: Path | None = None
     drop_to: str | None = None
+    exceptions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def watch(
     start = time.perf_counter()
     stored = load_detector(request.detector)
     scanner = detector_scanner(stored, request.false_alarms)
+    scanner.exceptions = open_exceptions(request.exceptions)
     intake = Intake(request.format, request.skip_bad_records)
     state = _State(scanner, intake, stored.manifest.kind, sink, stop, status)
     follow = state.interface if request.interface else state.log
@@ -168,6 +171,9 @@ class _State:
                 self.kept += findings[: _MOST_KEPT - len(self.kept)]
                 if findings:
                     self.sink(findings)
+                drift = self.scanner.drift
+                if drift and (note := drift.turn(time.monotonic(), domain.unit)):
+                    self.status(note)
 
 
 class _Readable(Protocol):
