@@ -1,0 +1,174 @@
+"""One Windows event from any of the shapes in which it is written as JSON."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+MOST_TEXT = 32_768
+"""Characters of an event's text."""
+_MOST_VALUE = 8_192
+_DEEPEST = 4
+_MOST_FIELDS = 256
+_NOT_DATA = frozenset(
+    (
+        *("EventID", "Channel", "SourceName", "Hostname", "Message", "EventTime", "Keywords"),
+        *("EventReceivedTime", "EventType", "SeverityValue", "Severity", "ProviderGuid"),
+        *("Version", "Task", "OpcodeValue", "Opcode", "RecordNumber", "ProcessID", "ThreadID"),
+        *("ExecutionProcessID", "ExecutionThreadID", "Category", "SourceModuleName", "host"),
+        *("SourceModuleType", "port", "tags", "@version", "@timestamp", "Domain", "UserID"),
+        *("AccountName", "AccountType", "RuleName", "UtcTime", "TimeCreated", "Computer"),
+        *("ActivityID", "RelatedActivityID", "label", "type", "_id", "_index", "_type"),
+        *("ProviderName", "Provider", "Level", "EventRecordID", "ERROR_EVT_UNRESOLVED"),
+    )
+)
+COMMANDS = (
+    *("CommandLine", "ProcessCommandLine", "ScriptBlockText", "HostApplication", "Payload"),
+    *("ServiceFileName", "ImagePath", "TaskContent", "Command", "ContextInfo", "Data"),
+)
+"""Fields that hold what was run, the surest first."""
+_IMAGES = ("Image", "NewProcessName", "SourceImage", "ProcessName", "Application")
+
+
+class Event(NamedTuple):
+    """What is known of one event; None where it is not."""
+
+    channel: str | None
+    provider: str | None
+    event_id: str | None
+    computer: str | None
+    time: str | None
+    image: str | None
+    command_line: str | None
+    text: str
+    label: str | None
+
+
+def event_of(record: Mapping[str, Any]) -> Event:
+    """Return the event in a JSON object.
+
+    Raises:
+        ValueError: it is none, or its number is no number, with the reason in plain words.
+    """
+    if isinstance(record.get("Event"), dict):
+        fields = _of_xml(record["Event"])
+    elif "winlog" in record or "winlog.event_id" in record:
+        fields = _of_winlogbeat(record)
+    elif "event_id" in record and isinstance(record.get("event_data", {}), dict):
+        fields = _of_old_winlogbeat(record)
+    elif "EventID" in record:
+        fields = _of_flat(record)
+    else:
+        raise ValueError("no Windows event: none of 'winlog', 'Event' and 'EventID'")
+    channel, provider, event_id, computer, time, data = fields
+    pairs = dict(_pairs(data))
+    return Event(
+        _text(channel),
+        _text(provider),
+        _number(event_id),
+        _text(computer),
+        _text(time),
+        next((pairs[k] for k in _IMAGES if k in pairs), None),
+        next((pairs[k][:1000] for k in COMMANDS if k in pairs), None),
+        "; ".join(f"{k}={v}" for k, v in pairs.items())[:MOST_TEXT],
+        _text(record.get("label")),
+    )
+
+
+_Parts = tuple[object, object, object, object, object, Any]
+
+
+def _of_xml(event: Mapping[str, Any]) -> _Parts:
+    system = event.get("System")
+    if not isinstance(system, dict):
+        raise ValueError("an event without its 'System'")
+    created = _attribute(system.get("TimeCreated"), "SystemTime")
+    provider = _attribute(system.get("Provider"), "Name")
+    data = event.get("EventData") or event.get("UserData") or {}
+    number = system.get("EventID")
+    return system.get("Channel"), provider, number, system.get("Computer"), created, data
+
+
+def _attribute(value: Any, name: str) -> object:
+    if isinstance(value, dict):
+        inner = value.get("#attributes", value)
+        return inner.get(name) if isinstance(inner, dict) else None
+    return value
+
+
+def _of_winlogbeat(record: Mapping[str, Any]) -> _Parts:
+    log = record.get("winlog")
+    if not isinstance(log, dict):
+        start = "winlog."
+        log = {k[len(start) :]: v for k, v in record.items() if k.startswith(start)}
+        event_data = {
+            k.removeprefix("event_data."): v for k, v in log.items() if k.startswith("event_data.")
+        }
+        log = {**log, "event_data": log.get("event_data") or event_data}
+    data = log.get("event_data") or log.get("user_data") or {}
+    number = log.get("event_id")
+    time = record.get("@timestamp")
+    provider = log.get("provider_name", log.get("source_name"))
+    return log.get("channel"), provider, number, log.get("computer_name"), time, data
+
+
+def _of_old_winlogbeat(record: Mapping[str, Any]) -> _Parts:
+    data = record.get("event_data") or record.get("user_data") or {}
+    channel = record.get("log_name", record.get("channel"))
+    provider = record.get("source_name", record.get("provider"))
+    computer = record.get("computer_name", record.get("computer"))
+    return channel, provider, record["event_id"], computer, record.get("@timestamp"), data
+
+
+def _of_flat(record: Mapping[str, Any]) -> _Parts:
+    inner = record.get("EventData")
+    data = inner if isinstance(inner, dict) else record
+    data = {k: v for k, v in data.items() if k not in _NOT_DATA}
+    provider = record.get("SourceName", record.get("ProviderName", record.get("Provider")))
+    computer = record.get("Hostname", record.get("Computer"))
+    keys = ("EventTime", "TimeCreated", "UtcTime", "@timestamp")
+    time = next((record[k] for k in keys if isinstance(record.get(k), str)), None)
+    return record.get("Channel"), provider, record["EventID"], computer, time, data
+
+
+def _pairs(data: Any, name: str = "Data", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield the leaves of an event's data as names and texts; attributes are left out."""
+    if not isinstance(data, dict):
+        yield name, _leaf(data)
+        return
+    for n, (key, value) in enumerate(data.items()):
+        if n >= _MOST_FIELDS or key in ("#attributes", "xmlns"):
+            continue
+        inner = name if key == "#text" else key
+        if isinstance(value, dict) and depth < _DEEPEST:
+            yield from _pairs(value, inner, depth + 1)
+        else:
+            yield inner[:80], _leaf(value)
+
+
+def _leaf(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:_MOST_VALUE]
+    if isinstance(value, list):
+        return " ".join(_leaf(v) for v in value[:100] if not isinstance(v, dict | list))
+    if isinstance(value, dict) or value is None:
+        return ""
+    return str(value)[:400].lower() if isinstance(value, bool) else str(value)[:400]
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value)[:500]
+
+
+def _number(value: object) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("#text")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | str | float):
+        raise ValueError(f"the event's number is {str(value)[:40]!r}, expected 0 to 65535")
+    text = str(value).strip()
+    text = text.removesuffix(".0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise ValueError(f"the event's number is {text[:40]!r}, expected 0 to 65535")
+    return str(int(text))
