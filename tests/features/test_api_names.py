@@ -94,6 +94,13 @@ def test_names_of_api_calls_are_told_from_those_of_system_calls_and_words():
     assert not any(map(looks_like_call, words.split()))
 
 
+def test_a_name_of_a_megabyte_is_no_call():
+    long = "ReadFileA" * 100_000
+    assert same_call(long) == long.lower()
+    assert category(long.lower()) is None
+    assert not looks_like_call("NtCreateFile" + long)
+
+
 def test_one_call_and_later_another():
     calls = [
         ["openprocess", "x", "writevirtualmemory", "queueapcthread"],

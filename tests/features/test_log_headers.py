@@ -47,3 +47,8 @@ def test_forms_may_be_mixed_in_one_log():
 def test_a_day_without_year_is_in_the_year_before_where_it_would_lie_ahead():
     day = pl.Series(["Nov 15 00:00:00 h x", "Nov 17 00:00:00 h x"])
     assert times(day, latest=LATEST).to_list() == [1_700_006_400.0, 1_668_643_200.0]
+
+
+@pytest.mark.parametrize("latest", [-1e30, 0.0, 1e30])
+def test_any_time_of_a_file_is_survived(latest):
+    assert times(pl.Series(["Nov 15 00:00:00 h x"]), latest=latest).dtype == pl.Float64

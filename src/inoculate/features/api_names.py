@@ -22,6 +22,9 @@ import polars as pl
 from inoculate.domain import Column
 from inoculate.task import FloatArray
 
+LONGEST_NAME = 100
+"""No call has a longer name, in characters."""
+
 ALIASES = {
     "virtualalloc": "allocatevirtualmemory",
     "virtualprotect": "protectvirtualmemory",
@@ -135,7 +138,6 @@ _LOOKS = re.compile(
 )
 
 
-@lru_cache(maxsize=65_536)
 def same_call(name: str) -> str:
     """Return the one name of a call.
 
@@ -143,6 +145,11 @@ def same_call(name: str) -> str:
         >>> same_call("NtCreateFile"), same_call("CreateFileW"), same_call("createfilea")
         ('createfile', 'createfile', 'createfile')
     """
+    return _same_call(name) if len(name) <= LONGEST_NAME else name.lower()
+
+
+@lru_cache(maxsize=65_536)
+def _same_call(name: str) -> str:
     name = name.strip()
     if name[:4].lower() == "api:" and name[4:]:
         name = name[4:]
@@ -169,9 +176,13 @@ def _without_lower_end(name: str) -> str:
     return name
 
 
-@lru_cache(maxsize=65_536)
 def category(same: str) -> str | None:
     """Return the category of a call by its one name, None for what is no call's name."""
+    return _category(same) if len(same) <= LONGEST_NAME else None
+
+
+@lru_cache(maxsize=65_536)
+def _category(same: str) -> str | None:
     if not _IDENTIFIER.fullmatch(same):
         return None
     return next((c for c, pattern in _compiled() if pattern.search(same)), None)
@@ -184,7 +195,7 @@ def _compiled() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 def looks_like_call(name: str) -> bool:
     """Return True for a name that hardly anything but a Windows API call has."""
-    return _LOOKS.match(name) is not None
+    return len(name) <= LONGEST_NAME and _LOOKS.match(name) is not None
 
 
 def one_then_other(calls: pl.Series) -> FloatArray:

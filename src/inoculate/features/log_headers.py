@@ -35,6 +35,7 @@ HEADER = (
 _HOST = r"^[A-Za-z0-9_.-]+ [A-Za-z0-9_./()@-]+\[[0-9]+\]: "
 _LEAD = rf"^(?:{_PRIORITY}(?:[0-9]{{1,2}} )?)?[\[(]?"
 _LONGEST = 80
+_LATEST_S = 253_402_300_799.0  # of year 9999
 
 
 def without_header(lines: pl.Series) -> pl.Series:
@@ -61,7 +62,7 @@ def times(lines: pl.Series, *, latest: float | None = None) -> pl.Series:
         latest: when the last line was written, seconds since 1970; now by default.
     """
     starts = lines.str.slice(0, _LONGEST)
-    latest = time.time() if latest is None else latest
+    latest = time.time() if latest is None else min(max(latest, 0.0), _LATEST_S)
     found = pl.Series("ts", [None] * len(lines), pl.Float64)
     for form, read in ((_ISO, _of_iso), (_BSD, None), (_EPOCH, _of_epoch), (_APACHE, _of_apache)):
         if found.null_count() == lines.null_count():

@@ -69,7 +69,12 @@ class LogLines(TextDomain):
         lines = first_lines(source)
         text = "".join(lines[:50])
         strange = sum(c == "\ufffd" or (c < " " and c not in "\t\r\x1b") for c in text)
-        if not lines or "\0" in text or strange > 0.05 * len(text) or lines[0][:1] in "{":
+        if (
+            not lines
+            or "\0" in text
+            or strange > 0.05 * len(text)
+            or lines[0].startswith(("{", "[{"))
+        ):
             return 0.0
         dated = sum(_HEADER.match(line) is not None for line in lines)
         if 2 * dated <= len(lines):
@@ -82,8 +87,7 @@ class LogLines(TextDomain):
         Raises:
             RecordError: through ``on_bad``, also for a line with a null byte.
         """
-        latest = source.path.stat().st_mtime if source.path is not None else None
-        templates = _Templates()
+        latest, templates = _written_at(source), _Templates()
         for block in read_blocks(source, on_bad=on_bad, block_bytes=_BLOCK_BYTES):
             frame, bad = _lines(block, source.name)
             for some in frame.iter_slices(MOST_LINES):
@@ -151,6 +155,14 @@ class _Templates:
                 n_new += 1
         found = (self._drain.template(self._known.get(text, -1)) or text for text in shown)
         return pl.Series([t[:_TEMPLATE_CHARACTERS] for t in found], dtype=pl.String)
+
+
+def _written_at(source: Source) -> float | None:
+    """Return when a file was written last, in seconds since 1970; None for now."""
+    try:
+        return source.path.stat().st_mtime if source.path is not None else None
+    except OSError:
+        return None
 
 
 def _lines(block: Block, source: str) -> tuple[pl.DataFrame, list[RecordError]]:
