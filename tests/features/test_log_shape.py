@@ -61,10 +61,10 @@ def of_mask(line: str) -> dict[str, float]:
 
 def test_masked_texts_by_hand():
     found = of_mask("ERROR: access denied user=bob from 10.0.0.1 to /etc/shadow at http://a/b '7'")
-    ones = {"says_error", "says_denied", "users", "ips", "urls", "paths", "pairs"}
+    ones = {"says_error", "says_denied", "user_parts", "ip_parts", "urls", "paths", "pairs"}
     assert {k for k, v in found.items() if v == 1} == ones
     assert found["quotes"] == pytest.approx(math.log2(3))
-    assert found["says_accepted"] == found["hexs"] == found["macs"] == 0
+    assert found["says_accepted"] == found["hex_parts"] == found["mac_parts"] == 0
     assert of_mask("broken terror")["says_error"] == 0
 
 

@@ -51,7 +51,7 @@ OF_MASK = (
     Column("words", "log2(1+n)", "words in the message"),
     Column("entropy", "bit", "entropy of the message's characters, numbers and addresses masked"),
     *(
-        Column(f"{k}s", "log2(1+n)", f"parts that look like {a}")
+        Column(f"{k}_parts", "log2(1+n)", f"parts that look like {a}")
         for k, a in (
             ("hex", "hexadecimal numbers"),
             ("id", "long identifiers"),
