@@ -1,6 +1,7 @@
 """Decoding: each encoding by example, layers, and the limits that hostile text meets."""
 
 import base64
+from html.entities import html5
 
 import numpy as np
 import polars as pl
@@ -97,12 +98,16 @@ def test_a_bomb_stays_within_the_limits(bomb):
 @example("&NotNestedGreaterGreater;" * 3)
 def test_any_text_is_decoded_within_the_limits(text):
     found = decode(text)
-    assert len(found.text) <= 4 * len(text) and 0 <= found.layers <= MOST_LAYERS
+    assert len(found.text) <= len(text) and 0 <= found.layers <= MOST_LAYERS
     assert (found.layers == 0) == (not any(found.counts))
     found.text.encode()  # no half surrogates
     again = decode_texts(pl.Series([text, None, text]))
     assert again["text"].to_list() == [found.text, None, found.text]
     assert again["layers"].to_list() == [found.layers, 0, found.layers]
+
+
+def test_no_name_of_a_character_is_shorter_than_what_it_stands_for():
+    assert all(len(text) <= len(name) + 1 for name, text in html5.items())
 
 
 def test_a_series_is_decoded_as_each_text_is_and_stays_as_it_was():

@@ -3,6 +3,7 @@
 import pytest
 
 from inoculate.errors import RecordError
+from inoculate.reading import text_rows
 from inoculate.reading.delimited import LINE
 from inoculate.reading.sources import open_source
 from inoculate.reading.text_rows import (
@@ -94,7 +95,8 @@ def test_a_name_twice_is_refused(tmp_path):
         read(tmp_path / "a", "x,text,x\n1,2,3\n")
 
 
-def test_many_rows_come_in_small_frames_with_exact_lines(tmp_path):
+def test_many_rows_come_in_small_frames_with_exact_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", 300_000)
     n = 3 * MOST_ROWS + 7
     for head, first in (("", 1), ("text,label\n", 2)):
         cell = ",x" if head else ""

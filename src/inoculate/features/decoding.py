@@ -6,9 +6,9 @@ text as it came. Nothing is interpreted beyond the encodings: no script runs, no
 resolved, nothing is decompressed.
 
 A layer undoes each encoding once, in the order percent, entity, backslash, base64; layers follow
-until nothing changes or ``MOST_LAYERS`` are undone. Every step is linear in a text of at most
-``MOST_CHARS`` characters, so a text that is wrapped a thousand times costs no more than one that
-is wrapped three times.
+until nothing changes or ``MOST_LAYERS`` are undone. No step makes a text longer, and every step
+is linear in a text of at most ``MOST_CHARS`` characters, so a text that is wrapped a thousand
+times costs no more than one that is wrapped three times.
 
 References:
     RFC 3986, section 2.1 (percent-encoding). Departures: ``%uXXXX``, which some servers accept,
@@ -36,8 +36,6 @@ from inoculate.features.text_shape import MOST_CHARS, stacked
 from inoculate.task import FloatArray
 
 MOST_LAYERS = 3
-MOST_GROWTH = 4
-"""A decoded text has at most so many times the characters of its encoded form."""
 
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _PERCENT_U = re.compile(r"(?:%u[0-9a-fA-F]{4})+", re.IGNORECASE)
@@ -48,11 +46,11 @@ _ESCAPE = re.compile(
     r"(?:\\x[0-9a-fA-F]{2}){2,}|(?:\\[0-3][0-7]{2}){2,}|(?:\\u[0-9a-fA-F]{4})+"
     r"|\\u\{([0-9a-fA-F]{1,6})\}"
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_BASE64_PIECE = re.compile(r"[A-Za-z0-9+]{16,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}={0,2}")
+_BASE64_PIECE = re.compile(r"[A-Za-z0-9+]{14,}={0,2}")
 _MAY_BE_ENCODED = (
     r"%[0-9a-fA-Fu][0-9a-fA-F]|&[#A-Za-z][^;&]{0,24};|&#[0-9xX]"
-    r"|\\[xu0-3][0-9a-fA-F{]|[A-Za-z0-9+/_-]{16}"
+    r"|\\[xu0-3][0-9a-fA-F{]|[A-Za-z0-9+/_-]{14}"
 )
 _LEAST_PRINTABLE = 0.95
 _ENCODINGS = ("percent", "entity", "escape", "base64")
@@ -97,7 +95,6 @@ def decode(text: str, *, plus: bool = False) -> Decoded:
         'echo whoami /all ;'
     """
     text = text[:MOST_CHARS]
-    most = min(MOST_CHARS, MOST_GROWTH * len(text))
     if plus:
         text = text.replace("+", " ")
     total, layers = [0, 0, 0, 0], 0
@@ -106,7 +103,6 @@ def decode(text: str, *, plus: bool = False) -> Decoded:
         for i, undo in enumerate(_UNDO):
             text, n = undo(text)
             total[i] += n
-        text = text[:most]
         if sum(total) == before:
             break
         layers += 1
@@ -239,6 +235,8 @@ def _escape(found: re.Match[str]) -> str:
 
 def _base64(found: re.Match[str], *, piecewise: bool) -> str:
     text = found.group()
+    if text.islower() or text.isupper():  # a path, a word; base64 of a text has both
+        return text
     core = text.rstrip("=")
     spare = len(core) % 4
     if spare == 1:

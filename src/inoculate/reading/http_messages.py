@@ -31,7 +31,8 @@ MOST_BODY = 16 * 1024
 
 MOST_HAR_BYTES = 64 * 1024 * 1024
 
-_REQUEST = re.compile(rb"([A-Z][A-Z_-]{2,19}) +(\S.{0,65535}?) +HTTP/\d(?:\.\d)?")
+_METHOD = re.compile(rb"[A-Z][A-Z_-]{2,19}")
+_VERSION = re.compile(rb"HTTP/\d(?:\.\d)?")
 _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/?#]*")
 _LOG = (
     r'^(?<client>\S{1,300}) [^\[]{0,300}\[(?<timestamp>[^\]]{1,60})\] "(?<request>(?:[^"\\]|\\.)*)"'
@@ -49,7 +50,19 @@ _SCHEMA = {
 
 def is_request_line(line: bytes) -> bool:
     """Return True for a request line such as ``GET / HTTP/1.1``."""
-    return _REQUEST.fullmatch(line.rstrip(b"\r")) is not None
+    return _request_line(line.rstrip(b"\r")) is not None
+
+
+def _request_line(line: bytes) -> tuple[bytes, bytes] | None:
+    """Return method and target of a request line, None for another line."""
+    if b"HTTP/" not in line[-8:]:
+        return None
+    method, _, rest = line.partition(b" ")
+    target, _, version = rest.rpartition(b" ")
+    target = target.strip(b" ")
+    if target and _METHOD.fullmatch(method) and _VERSION.fullmatch(version):
+        return method, target
+    return None
 
 
 def is_log_line(line: str) -> bool:
@@ -144,10 +157,10 @@ class _RawReader:
     def _line(self, number: int, line: bytes) -> None:
         now = self._open
         if now is None or now.in_headers or now.after_blank or now.left is None:
-            first = _REQUEST.fullmatch(line)
+            first = _request_line(line)
             if first is not None:
                 self._end()
-                self._open = _Request(number, first.group(1), first.group(2))
+                self._open = _Request(number, *first)
                 return
         if now is None:
             if line.strip():

@@ -61,7 +61,7 @@ _URL = (
 )
 _AUTHORITY = r"(?s)^(?:(?<user>.*)@)?(?<host>\[[^\]]*\]?|[^:]*)(?::(?<port>.*))?$"
 _ADDRESS = r"^(?:(?:0x[0-9a-f]{1,8}|\d{1,10})(?:\.(?:0x[0-9a-f]{1,8}|\d{1,10})){0,3}|\[.*)$"
-_LOOKS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#]+\S*")
+_LOOKS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#]\S*")
 
 _CHARACTER, _FLAG = "character", "yes/no"
 _PARTS = (
