@@ -106,7 +106,8 @@ def test_labels_of_events_stay_with_their_trace():
         '{"evt.type":"open","proc.pid":1,"label":"T1"}\n{"evt.type":"open","proc.pid":2}\n'
     )
     assert dict(zip(frame["trace"], frame["label"], strict=True)) == {"pid 1": "T1", "pid 2": None}
-    assert "label" not in read("open read\n").columns
+    assert "label" not in read("open read\n\t\n \n").columns
+    assert len(read("open read\n\t\n \n")) == 1
 
 
 def test_a_long_trace_becomes_windows_that_overlap_by_half():

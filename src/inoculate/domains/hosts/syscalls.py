@@ -24,10 +24,12 @@ from typing import Any, ClassVar
 import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
-from inoculate.domains.hosts._traces import ARCH, ASIDE, BATCH, STRACE, TraceReader, listed
+from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view, token_grams, token_grams_in
 from inoculate.features.linux_calls import CATEGORIES, call_categories, same_calls
 from inoculate.features.sequence import sequence_shape, sequence_view
+from inoculate.features.traces import ARCH, ASIDE, BATCH, STRACE, TraceReader, listed
+from inoculate.reading.documents import writable
 from inoculate.reading.json_lines import load_object
 from inoculate.reading.lines import numbered, read_blocks
 from inoculate.task import Encoded
@@ -69,10 +71,19 @@ class Syscalls(Domain):
 
     def read(self, source: Source, *, on_bad: OnBad = raise_bad) -> Iterator[Batch]:
         """Yield batches of windows; see the base class."""
-        reader = TraceReader(source.name, on_bad)
+        reader = TraceReader(source.name)
         for block in read_blocks(source, on_bad=on_bad, block_bytes=_BLOCK_BYTES):
             for number, line in numbered(block):
-                reader.take(number, line)
+                if not line.strip():
+                    continue
+                try:
+                    if line.lstrip()[:1] == b"{":
+                        reader.take_object(number, writable(load_object(line), line))
+                    else:
+                        text = line.decode("utf-8", "replace")
+                        reader.take(number, text.replace("\0", "\ufffd"))
+                except ValueError as err:
+                    on_bad(RecordError(str(err), origin=f"{source.name}:{number}"))
                 if len(reader.rows) >= BATCH:
                     yield reader.batch()
         reader.finish()

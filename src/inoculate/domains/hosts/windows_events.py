@@ -21,7 +21,6 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Column, Domain, OnBad, Source, View, raise_bad
-from inoculate.domains.hosts._events import COMMANDS, Event, event_of
 from inoculate.errors import RecordError
 from inoculate.features.command_shape import COMMAND_COLUMNS, command_shape
 from inoculate.features.event_fields import (
@@ -39,6 +38,7 @@ from inoculate.reading.evtx import MAGIC, read_evtx
 from inoculate.reading.json_lines import load_object
 from inoculate.reading.lines import numbered, read_blocks
 from inoculate.reading.sources import HEAD_BYTES
+from inoculate.reading.windows_event import COMMANDS, Event, event_of
 from inoculate.task import Encoded, FloatArray
 
 _WIDTHS = {"event": 64, "field": 128, "word": 256}

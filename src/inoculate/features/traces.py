@@ -1,17 +1,15 @@
 """Lines of strace, sysdig, Falco and plain sequences, made into windows of calls."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from inoculate.domain import Batch, OnBad
-from inoculate.errors import RecordError
+from inoculate.domain import Batch
 from inoculate.features.linux_calls import ARCHITECTURES, call_name
 from inoculate.features.sequence import WINDOW, Window, Windows, window_starts
-from inoculate.reading.documents import writable
-from inoculate.reading.json_lines import load_object
 
 BATCH = 10_000
 """Windows in a batch."""
@@ -41,10 +39,16 @@ _Place = tuple[int, str | None]  # line number and name of the process
 
 @dataclass(slots=True)
 class TraceReader:
-    """Turns lines of any of the formats into rows of the frame."""
+    """Turns lines of any of the formats into rows of a frame.
+
+    Args:
+        name: of the source; begins every origin.
+
+    Attributes:
+        rows: windows that wait for ``batch``.
+    """
 
     name: str
-    on_bad: OnBad
     rows: list[_Row] = field(default_factory=list)
     architecture: str = "x86_64"
     windows: Windows[_Place] = field(default_factory=Windows)
@@ -52,22 +56,50 @@ class TraceReader:
     has_label: bool = False
     is_strace: bool = False
 
-    def take(self, number: int, line: bytes) -> None:
-        """Take one line; a bad one goes to ``on_bad``."""
-        text = line.decode("utf-8", "replace").replace("\0", "�")
-        try:
-            if text.lstrip()[:1] == "{":
-                self._object(number, line)
-            elif text.lstrip()[:1] == "#":
-                self._comment(text)
-            elif (found := STRACE.match(text)) is not None:
-                self.is_strace = True
-                pid, _, process = (found["p"] or found["q"] or "").partition("<")
-                self._call(_thread(pid or None), found["call"], (number, process[:-1] or None))
-            elif not ASIDE.match(text):
-                self._plain(number, text)
-        except ValueError as err:
-            self.on_bad(RecordError(str(err), origin=f"{self.name}:{number}"))
+    def take(self, number: int, text: str) -> None:
+        """Take one line that is no JSON.
+
+        Raises:
+            ValueError: it is none of these formats, with the reason in plain words.
+        """
+        if text.lstrip()[:1] == "#":
+            self._comment(text)
+        elif (found := STRACE.match(text)) is not None:
+            self.is_strace = True
+            pid, _, process = (found["p"] or found["q"] or "").partition("<")
+            self._call(_thread(pid or None), found["call"], (number, process[:-1] or None))
+        elif not ASIDE.match(text):
+            self._plain(number, text)
+
+    def take_object(self, number: int, record: Mapping[str, Any]) -> None:
+        """Take one JSON object, a call or a whole trace.
+
+        Raises:
+            ValueError: it is neither, with the reason in plain words.
+        """
+        label = record.get("label")
+        label = label if isinstance(label, str) else None
+        if "calls" in record:
+            calls = listed(record["calls"])
+            if not calls:
+                raise ValueError("'calls' is no list of calls")
+            trace = record.get("trace")
+            known = isinstance(trace, str | int) and not isinstance(trace, bool)
+            self._sequence(number, calls, str(trace) if known else f"line {number}", label)
+            return
+        inner = record.get("output_fields")
+        event = record if "evt.type" in record or not isinstance(inner, dict) else inner
+        call = event.get("evt.type")
+        if not isinstance(call, str):
+            raise ValueError("neither 'evt.type' nor 'calls'")
+        if call in _NO_CALLS or event.get("evt.dir") == "<":
+            return
+        trace = _thread(event.get("thread.tid", event.get("proc.pid")))
+        if label is not None and len(self.labels) < _MOST_LABELS:
+            self.labels[trace] = label
+        process = event.get("proc.name")
+        process = process[:_LONGEST_NAME] if isinstance(process, str) else None
+        self._call(trace, call[:_LONGEST_NAME], (number, process))
 
     def finish(self) -> None:
         """End all traces."""
@@ -103,32 +135,6 @@ class TraceReader:
         if self.is_strace or max(map(len, words), default=0) > _LONGEST_NAME:
             raise ValueError("neither a call of strace nor a sequence of calls")
         self._sequence(number, words, f"line {number}", None)
-
-    def _object(self, number: int, line: bytes) -> None:
-        record = writable(load_object(line), line)
-        label = record.get("label")
-        label = label if isinstance(label, str) else None
-        if "calls" in record:
-            calls = listed(record["calls"])
-            if not calls:
-                raise ValueError("'calls' is no list of calls")
-            trace = record.get("trace")
-            known = isinstance(trace, str | int) and not isinstance(trace, bool)
-            self._sequence(number, calls, str(trace) if known else f"line {number}", label)
-            return
-        inner = record.get("output_fields")
-        event = record if "evt.type" in record or not isinstance(inner, dict) else inner
-        call = event.get("evt.type")
-        if not isinstance(call, str):
-            raise ValueError("neither 'evt.type' nor 'calls'")
-        if call in _NO_CALLS or event.get("evt.dir") == "<":
-            return
-        trace = _thread(event.get("thread.tid", event.get("proc.pid")))
-        if label is not None and len(self.labels) < _MOST_LABELS:
-            self.labels[trace] = label
-        process = event.get("proc.name")
-        process = process[:_LONGEST_NAME] if isinstance(process, str) else None
-        self._call(trace, call[:_LONGEST_NAME], (number, process))
 
     def _call(self, trace: str, call: str, place: _Place) -> None:
         for window in self.windows.add(trace, call, place):
