@@ -7,7 +7,7 @@ import pytest
 from inoculate.domain import Batch, Column, View
 from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view
-from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse
+from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse, with_client
 
 SHAPE = View("shape", (Column("length", "character", "length"), Column("one", "1", "one")))
 GRAMS = HashedView(hashed_view("gram", 64, "characters"), (1, 2))
@@ -80,3 +80,9 @@ def test_refused_rows_name_their_line():
     assert rest["n"].to_list() == [3, 5] and str(error) == "x:4: is b"
     rest, errors = refuse(frame, pl.col("text") == "z", "is z", "x", "n")
     assert rest.height == 3 and not errors
+
+
+def test_who_asked_is_known_where_a_column_says_it():
+    frame = pl.DataFrame({"text": ["a"], "id.orig_h": ["192.0.2.1"]})
+    assert with_client(frame)["client"].to_list() == ["192.0.2.1"]
+    assert with_client(frame.drop("id.orig_h"))["client"].to_list() == [None]

@@ -23,6 +23,7 @@ from inoculate.task import Encoded, FloatArray
 
 _MOST_QUOTES = 4
 _QUOTED_CHARS = 24
+_CLIENTS = ("client", "id.orig_h", "client_ip", "src_ip")
 _LATEST_S = 253402300799.0  # of year 9999
 
 
@@ -153,6 +154,13 @@ def finished(frame: pl.DataFrame, source: str, line: str, *, mark: str = ":") ->
         frame = frame.with_columns(times.set(~known, None).alias("ts"))
     place = pl.lit(f"{source}{mark}") + pl.col(line).cast(pl.String)
     return frame.with_columns(place.alias("origin")).drop(line)
+
+
+def with_client(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with ``client``, who asked, from whatever column says it; null for none."""
+    have = next((n for n in _CLIENTS if n in frame.columns), None)
+    client = pl.lit(None, pl.String) if have is None else pl.col(have).cast(pl.String)
+    return frame.with_columns(client.alias("client"))
 
 
 def refuse(

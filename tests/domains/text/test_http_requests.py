@@ -57,7 +57,8 @@ def test_every_form_is_told_and_read(name, sure, n, first):
 def test_times_are_known_where_the_source_knows_them():
     assert read(SAMPLES / "access.log")[1]["ts"][0] == 1767319445.0
     assert read(SAMPLES / "session.har")[1]["ts"].to_list() == [1767319445.678, 1767323046.0]
-    assert read(SAMPLES / "raw.txt")[1]["ts"].null_count() == 5
+    assert read(SAMPLES / "raw.txt")[1]["ts", "client"].null_count().row(0) == (5, 5)
+    assert read(SAMPLES / "access.log")[1]["client"][4] == "2001:db8::5"
 
 
 def test_bodies_are_read():

@@ -28,7 +28,7 @@ from inoculate.features.name_shape import (
     split_names,
     suffix_tokens,
 )
-from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse
+from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse, with_client
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.lines import read_blocks
 from inoculate.reading.text_rows import (
@@ -62,6 +62,7 @@ class DomainNames(TextDomain):
 
     kind: ClassVar[str] = "domain_name"
     unit: ClassVar[str] = "name"
+    identity: ClassVar[tuple[str, ...]] = ("text", "client")
     shape_view: ClassVar[View] = SHAPE
     hashed: ClassVar[tuple[HashedView, ...]] = (GRAMS, SUFFIXES)
 
@@ -102,7 +103,7 @@ class DomainNames(TextDomain):
             long = f"longer than {LONGEST_NAME} characters"
             frame, worse = refuse(frame, wrong, f"a name {long}", source.name, LINE)
             if frame.height:
-                yield Batch(finished(frame, source.name, LINE))
+                yield Batch(with_client(finished(frame, source.name, LINE)))
             for error in (*bad, *worse):
                 on_bad(error)
 

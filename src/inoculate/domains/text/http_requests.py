@@ -25,7 +25,7 @@ import polars as pl
 from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
 from inoculate.features.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.hashing import hashed_view
-from inoculate.features.text_domain import HashedView, TextDomain, finished
+from inoculate.features.text_domain import HashedView, TextDomain, finished, with_client
 from inoculate.features.text_shape import GENERAL_COLUMNS, MOST_CHARS, general_shape, matches
 from inoculate.reading.delimited import LINE
 from inoculate.reading.http_messages import (
@@ -119,7 +119,7 @@ class HttpRequests(TextDomain):
 
     kind: ClassVar[str] = "http_request"
     unit: ClassVar[str] = "request"
-    identity: ClassVar[tuple[str, ...]] = ("text",)
+    identity: ClassVar[tuple[str, ...]] = ("text", "client")
     shape_view: ClassVar[View] = SHAPE
     hashed: ClassVar[tuple[HashedView, ...]] = (GRAMS, RAW, TOKENS)
 
@@ -152,7 +152,7 @@ class HttpRequests(TextDomain):
         for frame, bad in parts:
             if frame.height:
                 mark = "#" if form == "har" else ":"
-                yield Batch(finished(frame, source.name, LINE, mark=mark))
+                yield Batch(with_client(finished(frame, source.name, LINE, mark=mark)))
             for error in bad:
                 on_bad(error)
 
