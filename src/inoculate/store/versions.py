@@ -69,8 +69,8 @@ def history(path: Path, current: Manifest) -> Content:
         current: of the version in force.
     """
     old = [n for n in _kept(path) if n != current.version]
-    wanted = set(old[-MOST_KEPT:])
-    if len(old) > MOST_KEPT:
+    wanted = set(old[-(MOST_KEPT - 1) :])
+    if len(old) >= MOST_KEPT:
         told = [load(_folder(path, n)).manifest for n in wanted]
         wanted |= {m.base for m in (*told, current) if m.base} & set(old)
     files = _files_of(path, current.version)

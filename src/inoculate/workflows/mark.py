@@ -1,7 +1,7 @@
 """Use case: say of findings what they are, and adapt the detector again with that."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from inoculate.calibration import Float64
+from inoculate.domain import Batch, Domain
 from inoculate.errors import ArtifactError, InputError, LabelError
 from inoculate.finding import NOVELTY, Finding
 from inoculate.learner import Scores
@@ -132,7 +133,8 @@ def mark(request: MarkRequest) -> MarkReport:
         _label(request, m, int(marks.copies[-1]), next_number(request.detector)) for m in found
     )
     new = _scanner(stored, refitted, request.false_alarms)
-    change = _compare(Intake(request.format, request.skip_bad_records), sources, found, old, new)
+    again = Intake(request.format, request.skip_bad_records)
+    change = _compare(again.read(sources, kind=stored.manifest.kind), found, old, new)
     manifest = _manifest(stored, refitted, (*stored.labels, *labels), left_out)
     extra = {f"{MARKS}/{name}": x for name, x in marks.x.items()}
     extra |= {N_OWN: np.array(refitted.n_own), PLAIN: refitted.plain}
@@ -336,11 +338,11 @@ def _scanner(stored: StoredDetector, refitted: Refitted, rate: float) -> Scanner
 
 
 def _compare(
-    intake: Intake, sources: Sequence[str], found: Sequence[Marked], old: Scanner, new: Scanner
+    read: Iterable[tuple[Domain, Batch]], found: Sequence[Marked], old: Scanner, new: Scanner
 ) -> Change:
     """Score the sources with both versions."""
     change, marked = Change(), [m.finding.origin for m in found]
-    for domain, batch in intake.read(sources):
+    for domain, batch in read:
         x = domain.encode(batch, old.views)
         scores = old.detector.score(x), new.detector.score(x)
         was, now = _over(old, scores[0]), _over(new, scores[1])

@@ -87,10 +87,27 @@ def sources_in_report(report: Path) -> tuple[str, ...]:
         InputError: the report cannot be read or holds no finding.
         RecordError: a line of it is no finding.
     """
-    names = dict.fromkeys(_PLACE.sub("", origin) for _, origin in _report_lines(report))
+    names = dict.fromkeys(_source_of(origin) for _, origin in _report_lines(report))
     if not names:
         raise InputError(f"{report}: holds no finding")
     return tuple(names)
+
+
+def _source_of(origin: str) -> str:
+    """Return what was scanned: ``a.zip`` for ``a.zip!x.csv:12``, ``x.csv`` for ``x.csv:12``."""
+    for name in (origin, _PLACE.sub("", origin)):
+        ends = [i for i, c in enumerate(name) if c == "!"]
+        for end in (len(name), *ends):
+            if _exists(name[:end]):
+                return name[:end]
+    return _PLACE.sub("", origin)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):  # too long, or with a null byte: no name of a file
+        return False
 
 
 def _report_lines(report: Path) -> Iterator[tuple[str, str]]:
