@@ -7,7 +7,7 @@ time or answers too much is a ``WorkerError``, and the next request has a new wo
 
     python -m inoculate.reading.workers MODULE:FUNCTION MEMORY_BYTES CPU_S
 
-``FUNCTION(mode: int, data: bytes) -> Iterator[bytes]``. Request: mode (1 byte), length (8 bytes
+``FUNCTION(mode: int, data: bytes) -> Iterator[bytes]``. Request: mode (4 bytes), length (8 bytes
 little endian), data. Answer: each part's length (8 bytes) and bytes, then a length of 2^64 - 1.
 """
 
@@ -29,7 +29,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
-_REQUEST = struct.Struct("<BQ")
+_REQUEST = struct.Struct("<IQ")
 _LENGTH = struct.Struct("<Q")
 _END = (1 << 64) - 1
 _PIECE_BYTES = 1 << 20
@@ -262,6 +262,7 @@ def _serve(function: str, memory_bytes: int, cpu_s: int) -> None:
 
 def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     # the next free descriptor is the limit: nothing more can be opened, no file and no socket

@@ -10,8 +10,10 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, Source
 from inoculate.errors import InputError, RecordError, TruncatedError
+from inoculate.reading.folders import is_container
 from inoculate.reading.sources import open_source
 from inoculate.registry import DOMAINS
+from inoculate.workflows.containers import read_container
 
 _MOST_NOTES = 20
 _MOST_PROBLEMS = 20
@@ -49,11 +51,15 @@ class Intake:
         elif self.skip_bad_records:
             if not self.skipped:
                 self.note(f"skipping bad records, the first: {error}")
-            # a problem may quote its record, so there can be as many as records
-            known = error.problem in self.skipped or len(self.skipped) < _MOST_PROBLEMS
-            self.skipped[error.problem if known else _OTHER_PROBLEMS] += 1
+            self.skip(error.problem)
         else:
             raise error
+
+    def skip(self, problem: str) -> None:
+        """Count what was left out; beyond 20 problems the rest is one."""
+        # a problem may quote its record, so there can be as many as records
+        known = problem in self.skipped or len(self.skipped) < _MOST_PROBLEMS
+        self.skipped[problem if known else _OTHER_PROBLEMS] += 1
 
     def note(self, line: str) -> None:
         """Keep a line for the user; bounded, since attackers write our input."""
@@ -77,7 +83,8 @@ class Intake:
         """Yield every batch of every source, in order.
 
         Args:
-            names: paths, or ``-`` for standard input.
+            names: files, folders and archives, or ``-`` for standard input. Of a folder or an
+                archive all files of the kind are read, and the others counted as skipped.
             kind: what the detector works on; other kinds are refused.
 
         Raises:
@@ -85,6 +92,9 @@ class Intake:
             RecordError: a bad record, when they are not skipped.
         """
         for name in names:
+            if is_container(name):
+                yield from read_container(self, name, kind)
+                continue
             with self.open(name) as (source, domain):
                 if kind is not None and domain.kind != kind:
                     raise InputError(
