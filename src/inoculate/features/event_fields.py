@@ -29,9 +29,11 @@ MOST_FIELDS = 256
 MOST_CHARACTERS = 4_096
 """Of each value, so many characters are looked at."""
 _MOST_WORDS = 200
+_MOST_REMEMBERED = 200
 _ROWS_AT_ONCE = 1_024
 
 Ints = npt.NDArray[np.int64]
+TokensOf = Callable[[str, str], Sequence[str]]
 
 _KIND = re.compile(
     r"""(?P<none>-?|N/A|null|None|\(null\))
@@ -278,9 +280,7 @@ def _word(word: str) -> str:
     return "host!" if _HOST.match(word) else _DIGITS.sub("#", word)
 
 
-def count_tokens(
-    fields: Fields, width: int, tokens_of: Callable[[str, str], Sequence[str]]
-) -> FloatArray:
+def count_tokens(fields: Fields, width: int, tokens_of: TokensOf) -> FloatArray:
     """Return log2(1 + count) of the hashed tokens of all fields of each record, (n, width).
 
     Args:
@@ -292,12 +292,21 @@ def count_tokens(
     sizes = np.zeros(len(fields.distinct), np.int64)
     known: dict[str, int] = {}
     for i, piece in enumerate(fields.distinct):
-        name, _, value = piece.partition("=")
-        tokens = tokens_of(name, value)
+        # what comes once comes again in later batches; long values seldom do
+        known_as = _remembered if len(piece) <= _MOST_REMEMBERED else _tokens
+        tokens = known_as(tokens_of, piece)
         sizes[i] = len(tokens)
         columns += [known.setdefault(t, len(known)) for t in tokens]
     bucket = token_columns(list(known), width)
     return _counted(fields, sizes, bucket[np.array(columns, np.int64)], width)
+
+
+def _tokens(tokens_of: TokensOf, piece: str) -> tuple[str, ...]:
+    name, _, value = piece.partition("=")
+    return tuple(tokens_of(name, value))
+
+
+_remembered = lru_cache(maxsize=65_536)(_tokens)
 
 
 def _counted(fields: Fields, sizes: Ints, buckets: Ints, width: int) -> FloatArray:
@@ -331,7 +340,7 @@ def quoted(
     pairs: Sequence[tuple[str, str]],
     column: int,
     width: int,
-    tokens_of: Callable[[str, str], Sequence[str]],
+    tokens_of: TokensOf,
 ) -> str:
     """Return up to four tokens of a record's fields that fall into one column, quoted."""
     tokens = list(dict.fromkeys(t for name, value in pairs for t in tokens_of(name, value)))

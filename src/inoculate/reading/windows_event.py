@@ -1,6 +1,7 @@
 """One Windows event from any of the shapes in which it is written as JSON."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 MOST_TEXT = 32_768
@@ -59,7 +60,8 @@ def event_of(record: Mapping[str, Any]) -> Event:
     else:
         raise ValueError("no Windows event: none of 'winlog', 'Event' and 'EventID'")
     channel, provider, event_id, computer, time, data = fields
-    pairs = dict(_pairs(data))
+    pairs: dict[str, str] = {}
+    _collect(data, pairs)
     return Event(
         _text(channel),
         _text(provider),
@@ -129,19 +131,20 @@ def _of_flat(record: Mapping[str, Any]) -> _Parts:
     return record.get("Channel"), provider, record["EventID"], computer, time, data
 
 
-def _pairs(data: Any, name: str = "Data", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield the leaves of an event's data as names and texts; attributes are left out."""
+def _collect(data: Any, pairs: dict[str, str], name: str = "Data", depth: int = 0) -> None:
+    """Add the leaves of an event's data to ``pairs``, by name; attributes are left out."""
     if not isinstance(data, dict):
-        yield name, _leaf(data)
+        pairs[name] = _leaf(data)
         return
-    for n, (key, value) in enumerate(data.items()):
-        if n >= _MOST_FIELDS or key in ("#attributes", "xmlns"):
-            continue
-        inner = name if key == "#text" else key
-        if isinstance(value, dict) and depth < _DEEPEST:
-            yield from _pairs(value, inner, depth + 1)
-        else:
-            yield inner[:80], _leaf(value)
+    for key, value in islice(data.items(), _MOST_FIELDS):
+        if type(value) is str and key[:1] not in "#x":
+            pairs[key[:80]] = value[:_MOST_VALUE]
+        elif key not in ("#attributes", "xmlns"):
+            inner = name if key == "#text" else key[:80]
+            if isinstance(value, dict) and depth < _DEEPEST:
+                _collect(value, pairs, inner, depth + 1)
+            else:
+                pairs[inner] = _leaf(value)
 
 
 def _leaf(value: Any) -> str:
