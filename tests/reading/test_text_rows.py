@@ -95,6 +95,11 @@ def test_a_name_twice_is_refused(tmp_path):
         read(tmp_path / "a", "x,text,x\n1,2,3\n")
 
 
+def test_a_line_of_tabs_before_the_header_is_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"a:1: column 'Command' is missing; has column_1"):
+        read(tmp_path / "a", "\t\nx,Command\n1,2\n")
+
+
 def test_many_rows_come_in_small_frames_with_exact_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(text_rows, "BLOCK_BYTES", 300_000)
     n = 3 * MOST_ROWS + 7

@@ -97,7 +97,7 @@ def read_text_rows(source: Source, form: TextForm, *, on_bad: OnBad = raise_bad)
         on_bad: takes lines that are too long, and damage of the stream.
 
     Raises:
-        RecordError: a header that cannot be split or has a name twice.
+        RecordError: a header that cannot be split, has a name twice or lacks the column.
     """
     if form.kind == "json":
         parts = _read_json(source, form, on_bad)
@@ -123,10 +123,11 @@ def _plain(block: Block) -> pl.DataFrame:
 def _read_delimited(source: Source, form: TextForm, on_bad: OnBad) -> Iterator[Part]:
     layout: Layout | None = None
     for header, block in _headed(source, on_bad):
-        if len(header.names) == 1:
+        # a line of tabs alone is blank at first sight, but a header to the reader
+        layout = layout or _layout(header, str(form.column))
+        if len(layout.names) == 1:
             yield _plain(block).with_columns(_unquoted(pl.col(TEXT))), []
             continue
-        layout = layout or _layout(header)
         frame, bad = parse_delimited(block, layout, source.name)
         yield _named(frame, form), bad
 
@@ -149,9 +150,9 @@ def _unquoted(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(r'^"(?:[^"]|"")*"$')).then(inner).otherwise(text)
 
 
-def _layout(header: Header) -> Layout:
+def _layout(header: Header, column: str) -> Layout:
     names = tuple(n or f"column_{i}" for i, n in enumerate(header.names, start=1))
-    check_header(names, (), header.origin)
+    check_header(names, (column,), header.origin)
     return Layout(
         names,
         numbers=frozenset(),
