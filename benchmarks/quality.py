@@ -24,7 +24,8 @@ from inoculate.metrics import auprc, auroc, bootstrap, holm, recall_at, wilcoxon
 from inoculate.registry import LEARNERS
 from inoculate.sampling import Pool, Shape, sample_task
 from inoculate.task import BACKGROUND, Encoded, Labelled, Support
-from inoculate.workflows.train import read_recipe, recipe_tasks
+from inoculate.workflows.recipe import read_recipe
+from inoculate.workflows.train import recipe_tasks
 
 Figures = dict[str, float]
 RATE = 0.01

@@ -28,7 +28,7 @@ from inoculate.registry import LEARNERS
 from inoculate.sampling import distinct
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
-from inoculate.workflows.train import read_recipe
+from inoculate.workflows.recipe import read_recipe
 
 SHOTS, LEAST, RATE = 10, 100, 0.01
 OURS = "`evidence`, at 1 %"

@@ -67,6 +67,8 @@ class Pool:
         domain: name of the domain the records come from.
         together: (n,) number of what each record was recorded with (a run, an incident), or
             None. Examples and queries of a threat come from different ones.
+        others: True where no class is benign: the other classes are what is usual, and
+            ``benign`` holds records of all.
 
     Raises:
         TaskError: no benign record, or a row outside the records.
@@ -77,6 +79,13 @@ class Pool:
     benign: IntArray
     domain: str
     together: IntArray | None = None
+    others: bool = False
+
+    def usual(self, classes: Sequence[str]) -> IntArray:
+        """Return the rows that are ordinary beside some classes."""
+        if not self.others or not classes:
+            return self.benign
+        return np.setdiff1d(self.benign, np.concatenate([self.classes[c] for c in classes]))
 
     def __post_init__(self) -> None:
         """Check the rows."""
@@ -130,7 +139,7 @@ def sample_task(pool: Pool, classes: Sequence[str], shape: Shape, rng: np.random
     left = rng.permutation(np.concatenate([np.zeros(0, np.int64), *spare]))
     foreign = left[: round(shape.contamination * shape.n_background)]
     own = shape.n_background - len(foreign)
-    benign = rng.permutation(pool.benign)
+    benign = rng.permutation(pool.usual(classes))
     if len(benign) < own:
         raise TaskError(f"{own} background records asked for, there are {len(benign)} benign ones")
     background = np.concatenate([benign[:own], foreign])

@@ -27,7 +27,7 @@ ISLANDS = next(iter(made_up())).pool
 
 def scenario(kind, shots=5, **more):
     return Scenario(
-        Dataset(domain="made", name="islands", benign=("",)),
+        Dataset(domain="made", name="islands"),
         "never-seen",
         TaskShape(kind=kind, shots=shots, **more),
     )
@@ -71,10 +71,8 @@ def test_open_set_holds_back_whole_classes():
 
 def others(kind, **more):
     """The islands as a set in which no class is benign."""
-    pool = replace(ISLANDS, benign=np.arange(ISLANDS.x.n_records))
-    return pool, Scenario(
-        Dataset(domain="made", name="x"), "never-seen", scenario(kind, **more).task
-    )
+    every = np.arange(ISLANDS.x.n_records)
+    return replace(ISLANDS, benign=every, others=True), scenario(kind, **more)
 
 
 def test_where_no_class_is_benign_a_threat_is_told_from_the_others():

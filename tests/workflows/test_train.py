@@ -11,7 +11,8 @@ from inoculate.errors import InputError
 from inoculate.features.flow_schema import FLOW_VIEW
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
-from inoculate.workflows.train import read_recipe, recipe_tasks, train
+from inoculate.workflows.recipe import read_recipe
+from inoculate.workflows.train import recipe_tasks, train
 
 RECIPE = """
 name = "toy"
@@ -170,3 +171,33 @@ def test_the_recipe_gives_the_shipped_prior_again(data_dir, tmp_path):
         np.testing.assert_allclose(again.learner.state()[name], array, atol=0.05)
     for one, other in zip(shipped.manifest.measured, again.manifest.measured, strict=True):
         assert one.value == pytest.approx(other.value, abs=0.05)
+
+
+def test_a_set_of_the_benchmark_needs_no_more_than_its_name(tmp_path):
+    text = RECIPE.format(sha256="0")
+    whole = text[: text.index("[[data]]")]
+    path = tmp_path / "set.toml"
+    path.write_text(whole + '[[data]]\ndataset = "web_payloads"\nlicence = "MIT"\n')
+    (part,) = read_recipe(path).parts
+    assert (part.format, part.benign) == ("http_requests", ("benign",))
+    assert "xss" in part.train or "sqli" in part.train
+    path.write_text(whole + '[[data]]\ndataset = "nothing"\nlicence = "MIT"\n')
+    with pytest.raises(InputError, match="no dataset 'nothing'"):
+        read_recipe(path).parts  # noqa: B018
+
+
+def test_made_up_names_stand_in_for_classes(tmp_path, data_dir):
+    text = RECIPE.format(sha256="0")
+    path = tmp_path / "names.toml"
+    path.write_text(
+        text[: text.index("[[data]]")]
+        .replace("protonet", "discriminant")
+        .replace('kind = "table"', 'kind = "domain_name"')
+        .replace("hyperparameters = { hidden = 8, embedding = 4 }", "")
+        + '[[data]]\ndataset = "dga_dev"\nlicence = "public domain"\nmade = 6\n'
+        + 'only = { origin = ["opendns-top-domains"] }\n'
+    )
+    manifest = train(path, tmp_path / "names", folder=data_dir)
+    (entry,) = [d for d in manifest.data if d.role == "meta-train"]
+    assert 9_000 < entry.records < 11_500
+    assert load_prior(tmp_path / "names").learner.state()["scale"].shape == (344,)

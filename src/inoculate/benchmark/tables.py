@@ -1,7 +1,7 @@
 """From a labelled table to records by class: the table's own columns as plain numbers."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,10 @@ class Data:
     views: tuple[View, ...] | None = None
 
 
-def read(dataset: Dataset, folder: Path) -> Data:
-    """Return a dataset of the plan.
+def read(
+    dataset: Dataset, folder: Path, *, only: Mapping[str, Sequence[str]] | None = None
+) -> Data:
+    """Return a dataset of the plan, ``only`` the records with some values in some columns.
 
     Raises:
         InputError: the file is missing, is another one, or lacks the label's column.
@@ -55,8 +57,10 @@ def read(dataset: Dataset, folder: Path) -> Data:
         raise InputError(f"{path}: no Parquet: {err}") from err
     if found != dataset.sha256:
         raise InputError(f"{path}: SHA-256 is {found}, the plan names {dataset.sha256}")
-    if dataset.label not in frame.columns:
-        raise InputError(f"{path}: no column {dataset.label!r}")
+    if missing := {dataset.label, *(only or {})} - set(frame.columns):
+        raise InputError(f"{path}: no column {', '.join(map(repr, sorted(missing)))}")
+    for column, values in (only or {}).items():
+        frame = frame.filter(pl.col(column).is_in(list(values)))
     label = frame[dataset.label].cast(pl.String).fill_null("").to_numpy().astype(str)
     together = frame[dataset.together].rank("dense").to_numpy() if dataset.together else None
     if dataset.format:
@@ -132,7 +136,7 @@ def pool_of(
 ) -> Pool:
     """Return records by class, exact repeats and ignored classes left out.
 
-    Where no class is benign, every record is: ``draw`` leaves out the classes in question.
+    Where no class is benign, every record is beside other classes.
 
     Raises:
         InputError: no benign record.
@@ -144,7 +148,7 @@ def pool_of(
     names = sorted(set(label.tolist()))
     if not dataset.benign:
         rows, benign = {c: np.flatnonzero(label == c) for c in names}, np.arange(len(label))
-        return Pool(x, rows, benign, dataset.name, together)
+        return Pool(x, rows, benign, dataset.name, together, others=True)
     usual = [c for c in names if dataset.is_benign(c)]
     if not usual:
         raise InputError(f"{dataset.name}: no record is {', '.join(dataset.benign)}; have {names}")
@@ -161,7 +165,7 @@ def made_up(*, seed: int = 0) -> Iterator[Data]:
     for name, make in (("islands", _islands), ("mixed", _mixed)):
         rng = np.random.default_rng([seed, len(name)])
         x, rows, benign = make(rng)
-        dataset = Dataset(domain="made", name=name, benign=("",))
+        dataset = Dataset(domain="made", name=name)
         yield Data(dataset, Pool(Encoded({VIEW: x}), rows, benign, name))
 
 

@@ -8,7 +8,7 @@ References:
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ def cases(pool: Pool, scenario: Scenario) -> list[str]:
     cannot be asked.
     """
     kind, names = scenario.task.kind, usable(pool, scenario)
-    if not scenario.dataset.benign and kind in ("zero_day", "open_set"):
+    if pool.others and kind in ("zero_day", "open_set"):
         return []
     if kind in ("detect", "zero_day"):
         return [c for c in names if _background_does(pool, scenario, [c])]
@@ -86,19 +86,7 @@ def cases(pool: Pool, scenario: Scenario) -> list[str]:
 
 
 def _background_does(pool: Pool, scenario: Scenario, names: Sequence[str]) -> bool:
-    n_benign = len(_against(pool, scenario, names).benign)
-    return n_benign >= scenario.task.background + _FEWEST_BENIGN
-
-
-def _against(pool: Pool, scenario: Scenario, names: Sequence[str]) -> Pool:
-    """Return the pool with the other classes as what is usual, where none is benign."""
-    if scenario.dataset.benign:
-        return pool
-    return replace(pool, benign=np.setdiff1d(pool.benign, _rows(pool, names)))
-
-
-def _rows(pool: Pool, names: Sequence[str]) -> IntArray:
-    return np.concatenate([pool.classes[c] for c in names])
+    return len(pool.usual(names)) >= scenario.task.background + _FEWEST_BENIGN
 
 
 def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n: int) -> Drawn:
@@ -121,7 +109,7 @@ def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n
     queries = n if pool.together is not None else len(pool.classes[case]) - k - _foreign(task)
     queries = min(n, queries)
     shape = Shape(k, task.background, queries, task.n_benign, task.contamination)
-    found = sample_task(_against(pool, scenario, [case]), [case], shape, rng)
+    found = sample_task(pool, [case], shape, rng)
     support = found.support if task.shots else _without_examples(found.support)
     return Drawn(support, found.query.x, found.query.y)
 
@@ -135,7 +123,7 @@ def _several(pool: Pool, scenario: Scenario, n: int, rng: np.random.Generator) -
     # telling threats apart, benign queries would cost time and say nothing
     n_benign = task.n_benign if task.kind == "open_set" else 0
     shape = Shape(task.shots, task.background, n, n_benign)
-    found = sample_task(_against(pool, scenario, chosen[:n_way]), chosen[:n_way], shape, rng)
+    found = sample_task(pool, chosen[:n_way], shape, rng)
     x, y, support = [found.query.x], [found.query.y], found.support
     if task.kind == "open_set":
         for name in chosen[n_way:]:

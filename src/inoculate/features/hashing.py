@@ -38,14 +38,14 @@ _FACTOR = np.uint64(0x100000001B3)
 _ROWS_AT_ONCE = 1_024
 
 
-def hashed_view(name: str, width: int, about: str, *, unit: str = "log2(1+n)") -> View:
+def hashed_view(name: str, width: int, about: str, *, unit: str = "1") -> View:
     """Return a view of ``width`` columns ``name_000``, ``name_001`` ...
 
     Args:
         name: of the view, and the start of each column's name.
         width: columns.
         about: what is counted, as a reason begins with it ("character sequences").
-        unit: of the counts.
+        unit: of log2(1 + count).
     """
     digits = len(str(width - 1))
     columns = (Column(f"{name}_{i:0{digits}}", unit, about) for i in range(width))
@@ -86,14 +86,14 @@ def token_grams(tokens: pl.Series, width: int, *, orders: Sequence[int] = (1, 2)
         orders: lengths of n-grams; (1,) for a set, whose order means nothing.
     """
     out = np.empty((len(tokens), width), np.float32)
-    known: dict[str, int] = {}
     for rows in _pieces(len(tokens)):
         part = tokens[rows.start : rows.stop].list.head(MOST_TOKENS)
         lengths = part.list.len().fill_null(0).to_numpy().astype(np.int64)
-        flat = part.drop_nulls().explode() if lengths.any() else pl.Series([], dtype=pl.String)
-        flat = flat.filter(flat.is_not_null()) if lengths.sum() != len(flat) else flat
-        ids = [_token(t or "", known) for t in flat]
-        symbols = _edged(np.array(ids, np.uint64), lengths)
+        # an empty list would explode to a null of its own
+        flat = part.filter(pl.Series(lengths > 0)).explode().cast(pl.String).fill_null("")
+        names = flat.unique()
+        ids = pl.Series([_token(t) for t in names], dtype=pl.UInt64)
+        symbols = _edged(flat.replace_strict(names, ids).to_numpy(), lengths)
         out[rows] = _counts(symbols, lengths, width, orders)
     out[tokens.is_null().to_numpy()] = np.nan
     return out
@@ -110,9 +110,8 @@ def token_grams_in(
     tokens: Sequence[str], column: int, width: int, *, orders: Sequence[int] = (1, 2)
 ) -> list[str]:
     """Return the token n-grams that fall into one column, joined by spaces, without repeats."""
-    known: dict[str, int] = {}
     some = [t or "" for t in tokens[:MOST_TOKENS]]
-    symbols = [_token(t, known) for t in some]
+    symbols = [_token(t) for t in some]
     return _found(symbols, [t.encode() for t in some], b" ", column, width, orders)
 
 
@@ -141,15 +140,10 @@ def _pieces(n: int) -> Iterator[slice]:
         yield slice(start, min(n, start + _ROWS_AT_ONCE))
 
 
-def _token(token: str, known: dict[str, int]) -> int:
-    number = known.get(token)
-    if number is None:
-        data = token.encode("utf-8", "replace")
-        # a CRC of the text and one of it reversed: 64 bits, never the edge
-        number = known[token] = (zlib.crc32(data) << 32 | zlib.crc32(data[::-1])) | 1 << 63
-        if len(known) > 1_000_000:
-            known.clear()
-    return number
+def _token(token: str) -> int:
+    data = token.encode("utf-8", "replace")
+    # a CRC of the text and one of it reversed: 64 bits, never the edge
+    return zlib.crc32(data) << 32 | zlib.crc32(data[::-1]) | 1 << 63
 
 
 def _edged(symbols: Words, lengths: Rows) -> Words:

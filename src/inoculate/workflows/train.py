@@ -1,28 +1,26 @@
 """Use case: from a recipe to a prior on disk, with what it was measured on.
 
-A recipe is a TOML file: which files with which SHA-256 and licence, which classes to
-meta-train on, to choose on and only to report on, which learner with which hyperparameters,
-and every seed. The same recipe gives the same arrays.
+The same recipe (see ``workflows.recipe``) gives the same arrays.
 """
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from inoculate import __version__
-from inoculate.domain import View
+from inoculate.benchmark.tables import read
+from inoculate.domain import Batch, View
 from inoculate.errors import InputError
 from inoculate.learner import Learner
+from inoculate.made_names import name_families
 from inoculate.metrics import bootstrap, recall_at
-from inoculate.registry import LEARNERS
+from inoculate.registry import DOMAINS, LEARNERS
 from inoculate.sampling import (
     Pool,
     Shape,
@@ -45,112 +43,11 @@ from inoculate.store.manifest import (
 from inoculate.structural import structural_tasks
 from inoculate.task import BACKGROUND, Encoded, Task
 from inoculate.workflows.intake import Intake
+from inoculate.workflows.recipe import DataPart, Recipe, in_plan, read_recipe
 
 Role = Literal["meta-train", "meta-validation"]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataPart(_Part):
-    """One file of a recipe.
-
-    Attributes:
-        file: below the recipe's folder.
-        sha256: of its bytes.
-        licence: terms of the data.
-        format: name of the domain that reads it.
-        label: column with each record's class.
-        benign: its values that are no threat.
-        train: threat classes to meta-train on; their benign records are used too.
-        validation: threat classes to choose by; all others are only reported on.
-        merge: classes that are one behaviour under two names.
-        ignore: values of the label to leave out.
-        unknown: columns to leave unknown, ``host_*`` say: those that a sample of flows cannot
-            show.
-    """
-
-    file: str
-    sha256: str
-    licence: str
-    format: str
-    label: str
-    benign: tuple[str, ...]
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    merge: dict[str, str] = {}
-    ignore: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-
-def _ordered(pair: tuple[int, int]) -> tuple[int, int]:
-    if not 1 <= pair[0] <= pair[1]:
-        raise ValueError(f"{list(pair)} is no range from 1 up")
-    return pair
-
-
-Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
-
-
-class TaskPart(_Part):
-    """Tasks of the outer loop.
-
-    Attributes:
-        n: number of tasks.
-        structural: of which this share is made from nothing, by random structural models.
-        made_up: of the rest, the share that is made up from the files' records.
-        hidden: largest share of columns hidden in a task.
-        fewest_background: a task keeps at least so much of ``n_background``; 0 keeps all.
-        contaminated: share of tasks whose background holds some of the threat, up to 5 %.
-    """
-
-    n: int = Field(ge=1)
-    structural: float = Field(default=0.0, ge=0, le=1)
-    made_up: float = Field(default=0.5, ge=0, le=1)
-    hidden: float = Field(default=0.6, ge=0, le=1)
-    contaminated: float = Field(default=0.0, ge=0, le=1)
-    fewest_background: int = Field(default=0, ge=0)
-    n_way: Range = (1, 1)
-    n_shot: Range = (1, 10)
-    n_background: int = Field(default=64, ge=1)
-    n_query: int = Field(default=32, ge=1)
-    n_benign: int = Field(default=64, ge=1)
-    seed: int = Field(default=0, ge=0)
-
-
-class Recipe(_Part):
-    """A whole recipe; see the module. ``start`` names a prior whose arrays to go on from."""
-
-    name: str
-    kind: str
-    unit: str
-    learner: str
-    start: str = ""
-    seed: int = 0
-    folder: str = "."
-    hyperparameters: dict[str, Any] = {}
-    notes: tuple[str, ...] = ()
-    tasks: TaskPart
-    data: tuple[DataPart, ...]
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Return a checked recipe.
-
-    Raises:
-        InputError: it cannot be read, or a field is missing, unknown or wrong.
-    """
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as err:
-        raise InputError(f"{path}: {err.strerror}") from err
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
-        raise InputError(f"{path}: {err}") from err
-    except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}") from err
+_NAMES_A_FAMILY = 150
 
 
 def train(recipe: Path, out: Path, *, folder: Path | None = None) -> Manifest:
@@ -181,7 +78,7 @@ def train(recipe: Path, out: Path, *, folder: Path | None = None) -> Manifest:
         inoculate_version=__version__,
         kind=parsed.kind,
         unit=parsed.unit,
-        domain=parsed.data[0].format,
+        domain=parsed.parts[0].format,
         views=describe_views(views),
         learner=LearnerEntry(
             name=parsed.learner, hyperparameters=learner.hyperparameters(), seed=parsed.seed
@@ -198,11 +95,7 @@ def recipe_tasks(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[Task]:
     """Yield the tasks of the outer loop, real and made-up ones in turn, columns hidden."""
     t = recipe.tasks
     shape = Shape(1, t.n_background, t.n_query, t.n_benign)
-    seen = [
-        Pool(p.x, {c: p.classes[c] for c in d.train}, p.benign, p.domain)
-        for p, d in zip(pools, recipe.data, strict=True)
-        if d.train
-    ]
+    seen = [_seen(pool, part) for pool, part in zip(pools, recipe.parts, strict=True) if part.train]
     if not seen:
         raise InputError(f"recipe {recipe.name}: no class to meta-train on")
     each = -(-t.n // len(seen))
@@ -222,6 +115,13 @@ def recipe_tasks(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[Task]:
         yield thin_background(task, rng, fewest=t.fewest_background or t.n_background)
 
 
+def _seen(pool: Pool, part: DataPart) -> Pool:
+    """Return the records that meta-training may see: of its classes, and ordinary ones."""
+    classes = {c: pool.classes[c] for c in part.train if c in pool.classes}
+    rows = np.concatenate(list(classes.values())) if pool.others else pool.benign
+    return Pool(pool.x, classes, rows, pool.domain, others=pool.others)
+
+
 def _train_only(pool: Pool) -> Pool:
     """Return a pool of meta-train records: made-up tasks may look at no other."""
     rows = np.concatenate([pool.benign, *pool.classes.values()])
@@ -232,7 +132,7 @@ def _read_pools(recipe: Recipe, base: Path) -> tuple[list[Pool], tuple[View, ...
     pools: list[Pool] = []
     first: tuple[View, ...] = ()
     schema_free = LEARNERS.load(recipe.learner).schema_free
-    for part in recipe.data:
+    for part in recipe.parts:
         path = base / part.file
         try:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -240,7 +140,13 @@ def _read_pools(recipe: Recipe, base: Path) -> tuple[list[Pool], tuple[View, ...
             raise InputError(f"{path}: {err.strerror}") from err
         if found != part.sha256:
             raise InputError(f"{path}: SHA-256 is {found}, the recipe names {part.sha256}")
-        pool, views = _read_pool(path, part, () if schema_free else first)
+        if part.dataset:
+            data = read(in_plan(part.dataset), base, only=part.only)
+            pool, views = data.pool, data.views or ()
+            if part.made:
+                pool = _with_made_names(pool, part, views)
+        else:
+            pool, views = _read_pool(path, part, () if schema_free else first)
         first = first or views
         pools.append(pool)
     return pools, first
@@ -272,6 +178,19 @@ def _read_pool(
     return Pool(x, rows, np.flatnonzero(benign), path.name), views
 
 
+def _with_made_names(pool: Pool, part: DataPart, views: Sequence[View]) -> Pool:
+    """Return the benign records of a set beside families of names that are made up."""
+    families = name_families(part.made, _NAMES_A_FAMILY, seed=0)
+    texts = [text for family in families.values() for text in family]
+    frame = pl.DataFrame({"text": texts, "origin": ["made"] * len(texts)})
+    made = DOMAINS.load(part.format)().encode(Batch(frame), views)
+    benign = pool.x.take(pool.benign)
+    ends = benign.n_records + np.cumsum([len(f) for f in families.values()])
+    rows = {n: np.arange(e - len(f), e) for (n, f), e in zip(families.items(), ends, strict=True)}
+    x = Encoded.concat([benign, made])
+    return Pool(x, rows, np.arange(benign.n_records), pool.domain)
+
+
 def _without_label(views: Sequence[View], label: str) -> tuple[View, ...]:
     return tuple(
         View(v.name, tuple(c for c in v.columns if label not in (c.name, c.source))) for v in views
@@ -288,9 +207,9 @@ def _forget(x: Encoded, views: Sequence[View], names: Sequence[str]) -> Encoded:
 
 
 def _entries(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[DataEntry]:
-    for part, pool in zip(recipe.data, pools, strict=True):
+    for part, pool in zip(recipe.parts, pools, strict=True):
         roles: list[tuple[Role, tuple[str, ...], int]] = [
-            ("meta-train", part.train, len(pool.benign)),
+            ("meta-train", part.train, 0 if pool.others else len(pool.benign)),
             ("meta-validation", part.validation, 0),
         ]
         for role, classes, also in roles:
@@ -299,7 +218,7 @@ def _entries(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[DataEntry]:
                     role=role,
                     name=Path(part.file).name,
                     sha256=part.sha256,
-                    records=also + sum(len(pool.classes[c]) for c in classes),
+                    records=also + sum(len(pool.classes.get(c, ())) for c in classes),
                     licence=part.licence,
                 )
 
@@ -315,13 +234,13 @@ def _measure(
     """Yield recall at 1 % false alarms with 5 examples, beside the default learner's."""
     default = LEARNERS.load("extra_trees")()
     for name, method in ((recipe.learner, learner), ("extra_trees, the default", default)):
-        for part, pool in zip(recipe.data, pools, strict=True):
+        for part, pool in zip(recipe.parts, pools, strict=True):
             rest = set(pool.classes) - {*part.train, *part.validation}
             if part.sha256 in {d.sha256 for d in seen}:
                 rest = set()  # which of its classes the prior to start from saw is not known
             kinds = (("classes it was chosen by", {*part.validation}), ("unseen classes", rest))
             for kind, classes in kinds:
-                usable = sorted(c for c in classes if len(pool.classes[c]) >= 12)
+                usable = [c for c in sorted(classes) if _measurable(pool, c)]
                 if not usable:
                     continue
                 found = bootstrap({c: _recalls(method, pool, c) for c in usable}, seed=0)
@@ -333,6 +252,12 @@ def _measure(
                     data=f"{part.file}: {kind}: {', '.join(usable)}",
                     command=command,
                 )
+
+
+def _measurable(pool: Pool, name: str) -> bool:
+    rows = pool.classes.get(name, np.zeros(0, np.int64))
+    recorded_twice = pool.together is None or len(np.unique(pool.together[rows])) > 1
+    return len(rows) >= 12 and recorded_twice
 
 
 def _recalls(learner: Learner, pool: Pool, name: str, *, draws: int = 5) -> list[float]:
