@@ -209,7 +209,7 @@ CASES = {
     "an artifact that is not there": (
         None, ("scan", "conn.log", "-d", "nowhere.detector"), 4, "nowhere.detector: no such", 0),
     "a folder without what is wanted": (
-        {"x/y.log": "a"}, (*ZEEK, "x"), 2, "x: none of its 1 files is zeek_conn", 0),
+        {"x/y.log": "a"}, (*ZEEK, "x"), 2, "x: none of its 1 files is of kind flow", 0),
     "a link to itself": (
         lambda: Path("x.log").symlink_to("x.log"), (*ZEEK, "x.log"), 2, "x.log: cannot be", 0),
     "a Parquet file of nested columns only": (

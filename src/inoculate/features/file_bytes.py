@@ -10,6 +10,7 @@ Reference:
 """
 
 import re
+from string import ascii_letters, digits
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,8 @@ MOST_BYTES = 64 << 20
 
 _SHORTEST = 5
 _BLOCK = 8 << 20
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{48,}={0,2}")
-_ADDRESS = re.compile(rb"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
+_ADDRESS = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
+_SHORTEST_ADDRESS, _SHORTEST_BASE64 = 7, 48
 _PARTS = {
     "urls": (b"://",),
     "windows_paths": (b":\\", b"%\\"),
@@ -33,6 +34,16 @@ _PARTS = {
     "web_requests": (b"user-agent", b"http/1.", b"content-type", b"mozilla/"),
     "onion_names": (b".onion",),
 }  # fmt: skip
+
+
+def _members(characters: bytes) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, bool)
+    table[np.frombuffer(characters, np.uint8)] = True
+    return table
+
+
+_IN_ADDRESS = _members(b"0123456789.")
+_IN_BASE64 = _members((ascii_letters + digits + "+/").encode())
 
 
 def file_bytes(data: bytes | bytearray) -> dict[str, float]:
@@ -48,7 +59,8 @@ def file_bytes(data: bytes | bytearray) -> dict[str, float]:
 def _strings(data: bytes | bytearray, array: Bytes, n_printable: int) -> dict[str, float]:
     text, n_strings = printable(array)
     lower = text.lower()
-    counts = np.bincount(np.frombuffer(text, np.uint8), minlength=256)
+    characters = np.frombuffer(text, np.uint8)
+    counts = counted(characters)
     counts[10] = 0  # what joins them
     n_bytes = int(counts.sum())
     numbers = {
@@ -60,8 +72,8 @@ def _strings(data: bytes | bytearray, array: Bytes, n_printable: int) -> dict[st
         "wide_strings": wide_strings(array),
         "mz_marks": data.count(b"MZ"),
         "elf_marks": data.count(b"\x7fELF"),
-        "addresses": len(_ADDRESS.findall(text)),
-        "base64_runs": len(_BASE64.findall(text)),
+        "addresses": addresses(text),
+        "base64_runs": len(_runs(_IN_BASE64[characters], _SHORTEST_BASE64)[0]),
     }
     for name, parts in _PARTS.items():
         numbers[name] = sum(lower.count(part) for part in parts)
@@ -88,6 +100,13 @@ def printable(data: Bytes) -> tuple[bytes, int]:
     return b"".join(pieces), n
 
 
+def addresses(text: bytes) -> int:
+    """Return the number of runs of digits and dots that read as an IPv4 address."""
+    first, last = _runs(_IN_ADDRESS[np.frombuffer(text, np.uint8)], _SHORTEST_ADDRESS)
+    runs = (text[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True))
+    return sum(_ADDRESS.fullmatch(run.rstrip(b".")) is not None for run in runs)
+
+
 def wide_strings(data: Bytes) -> int:
     """Return the number of runs of five or more printable characters of two bytes each."""
     n = 0
@@ -102,11 +121,13 @@ def _blocks(data: Bytes) -> list[tuple[int, int]]:
     return [(i, min(len(data), i + _BLOCK)) for i in range(0, len(data), _BLOCK)]
 
 
-def _runs(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return where each run of at least five begins, and the place after its end."""
+def _runs(
+    mask: npt.NDArray[np.bool_], shortest: int = _SHORTEST
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return where each run of at least so many begins, and the place after its end."""
     edged = np.zeros(len(mask) + 2, np.int8)
     edged[1:-1] = mask
     turns = np.flatnonzero(edged[1:] != edged[:-1])
     first, last = turns[::2], turns[1::2]
-    long = last - first >= _SHORTEST
+    long = last - first >= shortest
     return first[long], last[long]
