@@ -129,6 +129,10 @@ def test_ten_thousand_findings_stay_small_and_are_counted_in_full():
     assert "others" in page.text
 
 
+def test_excepted_findings_are_counted():
+    assert "finding, 12 excepted<" in Html().end(report([finding()], n_excepted=12))
+
+
 def test_one_finding_and_none():
     assert "1 finding;" in Page(Html().end(report([finding()]))).text
     page = Page(Html().end(report()))

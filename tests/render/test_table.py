@@ -35,6 +35,10 @@ def test_no_finding_says_so():
     assert "threat" not in text
 
 
+def test_excepted_findings_are_counted():
+    assert "1 finding, 12 excepted; at most" in shown(report([finding()], n_excepted=12))
+
+
 def test_ten_thousand_findings_show_the_strongest_and_count_the_rest():
     text = shown(report(finding(i) for i in range(10_000)))
     assert text.count("slowite  10.0.0.5") == 20

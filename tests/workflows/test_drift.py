@@ -84,6 +84,13 @@ def test_a_shifted_score_is_found():
     assert np.mean([[s.about for s in shifts] == ["the alarm score"] for shifts in found]) >= 0.95
 
 
+def test_without_scores_to_compare_the_columns_are():
+    rng = np.random.default_rng(0)
+    found = Drift(draw(rng, 600, 3), None, views(3), threshold=2.3, rate=0.01)
+    found.add(draw(rng, 1_000, 3, shift=1.0), rng.normal(size=1_000) - 5)
+    assert [s.about for s in found.shifts()] == ["column 0"]
+
+
 def test_a_small_shift_is_not_called_however_many_records_show_it():
     rng = np.random.default_rng(0)
     background, today = rng.normal(size=2_000), rng.normal(size=1_000_000) + 0.15

@@ -10,7 +10,7 @@ from inoculate.errors import ArtifactError, InputError, RecordError
 from inoculate.workflows.adapt import AdaptRequest, adapt
 from inoculate.workflows.demo import _CAPTURES
 from inoculate.workflows.scan import ScanRequest, scan
-from tests.workflows.conftest import ZEEK_HEADER, write, zeek_lines
+from tests.workflows.conftest import ZEEK_HEADER, rows, write, zeek_lines
 
 
 def test_the_threat_is_found_and_reasons_name_its_columns(table, detector):
@@ -160,3 +160,20 @@ def test_a_format_that_knows_less_than_the_background_is_said(tmp_path):
 def test_a_source_of_the_background_s_own_format_gets_no_such_note(table, detector):
     report = scan(ScanRequest(sources=(table["mixed"],), detector=detector)).report
     assert not any("unknown" in note for note in report.notes)
+
+
+def test_a_scan_of_changed_records_suggests_to_adapt_again_and_one_of_the_same_does_not(
+    table, detector
+):
+    """What did not alarm is compared: here one of two tools is gone."""
+    rng = np.random.default_rng(4)
+    same = rows(rng, 500, threat=False)
+    other = [line.replace("wget", "curl") for line in same]
+    told = {}
+    for name, lines in (("same.csv", same), ("other.csv", other)):
+        path = write(table["folder"] / name, lines)
+        report = scan(ScanRequest(sources=(path,), detector=detector, false_alarms=0.01)).report
+        told[name] = [n for n in report.notes if "consider adapting again" in n]
+    assert told["same.csv"] == []
+    (note,) = told["other.csv"]
+    assert note.startswith("today's rows differ from the background in tool is ")

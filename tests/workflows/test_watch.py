@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from inoculate.errors import InputError, PrivilegeError
+from inoculate.workflows import drift as module
 from inoculate.workflows.watch import WatchRequest, watch
 from tests.workflows.conftest import ZEEK_HEADER, zeek_lines
 
@@ -114,3 +115,39 @@ def test_what_cannot_be_watched_is_refused(detector, changes, words):
     arguments = {"logs": (), "detector": detector, "false_alarms": 0.01} | changes
     with pytest.raises(InputError, match=words):
         Watching(WatchRequest(**arguments)).stop()
+
+
+def test_a_watch_excepts_and_tells_of_drift_once_a_day_has_passed(
+    tmp_path, flow_detector, monkeypatch
+):
+    rng = np.random.default_rng(8)
+    log, exceptions = tmp_path / "conn.log", tmp_path / "e.toml"
+    usual = zeek_lines(rng, 300, threat=False)
+    other = [line.replace("\tSF\t", "\tREJ\t") for line in usual]
+    log.write_text(ZEEK_HEADER + "".join(other + zeek_lines(rng, 2, threat=True)))
+    exceptions.write_text(
+        '[[exception]]\nwhere = { resp_p = 443 }\nthreat = "*"\nreason = "r"\nauthor = "a"\n'
+        "expires = 2999-01-01\n"
+    )
+    days = iter(range(1, 1_000))
+    real = module.Drift.turn
+    monkeypatch.setattr(
+        module.Drift, "turn", lambda self, _, unit: real(self, 86_400.0 * next(days), unit)
+    )
+    watching = Watching(
+        WatchRequest(
+            logs=(str(log),), detector=flow_detector, false_alarms=0.01, exceptions=exceptions
+        )
+    )
+    time.sleep(0.5)
+    with log.open("a") as file:
+        file.write("".join(other))
+    end = time.monotonic() + 20
+    while not any("adapting again" in n for n in watching.lines) and time.monotonic() < end:
+        time.sleep(0.02)
+    report = watching.stop().report
+    assert report.n_findings == 0
+    assert report.n_excepted >= 2
+    notes = [*watching.lines, *report.notes]
+    assert sum("adapting again" in line for line in notes) == 1
+    assert any("excepted by" in line for line in report.notes)

@@ -108,7 +108,8 @@ class Drift:
 
     Args:
         background: of the user's own.
-        scores: alarm scores of background that the detector was not adapted on.
+        scores: alarm scores of background that this very detector was not adapted on; None
+            where there are none, as with folds, whose detectors each score a little otherwise.
         views: the columns.
         threshold: records that score as high are left out.
         rate: share of benign records that do. The background's columns keep them, so that much
@@ -122,7 +123,7 @@ class Drift:
     def __init__(
         self,
         background: Encoded,
-        scores: npt.NDArray[np.floating],
+        scores: npt.NDArray[np.floating] | None,
         views: Sequence[View],
         *,
         threshold: float,
@@ -132,7 +133,7 @@ class Drift:
         self.n_seen = 0
         self._rate = rate
         self._background = background.stacked()
-        self._scores = np.asarray(scores)[np.asarray(scores) < threshold]
+        self._scores = None if scores is None else scores[scores < threshold]
         by_name = {view.name: view.columns for view in views}
         self._columns = [column for name in background for column in by_name[name]]
         self._threshold = threshold
@@ -167,11 +168,15 @@ class Drift:
 
     def shifts(self, level: float = LEVEL) -> list[Shift]:
         """Return what differs both significantly and much, the most first."""
-        if min(len(self._rows), len(self._background), len(self._scores)) < LEAST:
+        if min(len(self._rows), len(self._background)) < LEAST:
             return []
-        about = ["the alarm score"]
-        distances = [ks_statistic(self._scores, self._alarm)]
-        p_values = [ks_p_value(distances[0], len(self._scores), len(self._alarm))]
+        about: list[str] = []
+        distances: list[float] = []
+        p_values: list[float] = []
+        if self._scores is not None and len(self._scores) >= LEAST:
+            about.append("the alarm score")
+            distances.append(ks_statistic(self._scores, self._alarm))
+            p_values.append(ks_p_value(distances[0], len(self._scores), len(self._alarm)))
         # a column that today's source cannot know is told once, by the scanner
         own = np.array([not column.context for column in self._columns])
         for j in np.flatnonzero(own & ~np.isnan(self._rows).all(axis=0)):

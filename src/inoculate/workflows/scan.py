@@ -10,6 +10,7 @@ from pathlib import Path
 from inoculate.errors import InoculateError, InputError
 from inoculate.finding import Finding, Report
 from inoculate.store.detector import StoredDetector, load_detector
+from inoculate.store.manifest import HELD_OUT_FILE
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions, read_exceptions
 from inoculate.workflows.intake import Intake
@@ -129,7 +130,7 @@ def detector_scanner(stored: StoredDetector, rate: float) -> Scanner:
     )
     scanner.drift = Drift(
         background,
-        stored.plain_scores,
+        stored.plain_scores if HELD_OUT_FILE in manifest.files else None,
         stored.views,
         threshold=scanner.threshold,
         rate=scanner.rate,
