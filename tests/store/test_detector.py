@@ -1,9 +1,11 @@
 """Stored detectors: adapted again at load, to the same scores bit for bit."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save as pack
 
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.learner import Learner, Scores
@@ -213,3 +215,66 @@ def test_what_only_meta_training_looks_at_may_be_any_number(saved, monkeypatch):
     )
     monkeypatch.setattr(Toy, "meta_fit_only", frozenset({"power"}))
     assert load_detector(saved).manifest.learner.hyperparameters == {"power": 1e9}
+
+
+HELD_OUT = Encoded({"flow": np.array([[1, np.nan], [3, 4]], np.float32)})
+
+
+def test_held_out_background_is_read_only_where_it_is_asked_for(tmp_path):
+    path = tmp_path / "d.detector"
+    save_detector(path, manifest(), support(), CALIBRATION, state=STATE, held_out=HELD_OUT)
+    assert load_detector(path).held_out is None
+    held_out = load_detector(path, whole=True).held_out
+    assert np.array_equal(held_out["flow"], HELD_OUT["flow"], equal_nan=True)
+    (path / "held_out.safetensors").write_bytes(b"x")
+    load_detector(path)
+    with pytest.raises(ArtifactError, match=r"held_out\.safetensors: changed"):
+        load_detector(path, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "words"),
+    [
+        ({"flow": np.zeros((2, 3), np.float32)}, "other columns"),
+        ({"other": np.zeros((2, 2), np.float32)}, "other columns"),
+        ({"flow": np.zeros((2, 2), np.float64)}, "float64"),
+        ({"flow": np.full((2, 2), np.inf, np.float32)}, "infinity"),
+        ({}, "no view"),
+    ],
+)
+def test_held_out_background_that_does_not_fit_is_refused(tmp_path, held_out, words):
+    path = tmp_path / "d.detector"
+    save_detector(path, manifest(), support(), CALIBRATION, state=STATE, held_out=HELD_OUT)
+    packed = pack(held_out)
+    (path / "held_out.safetensors").write_bytes(packed)
+    content = json.loads((path / "manifest.json").read_text())
+    content["files"]["held_out.safetensors"] = hashlib.sha256(packed).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=words):
+        load_detector(path, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"n_own": np.array(0)}, "n_own"),
+        ({"n_own": np.array([3])}, "n_own"),
+        ({"n_own": np.array(2.0)}, "n_own"),
+        ({"plain": np.zeros((2, 2), np.float32)}, "plain"),
+        ({"plain": np.array([np.nan], np.float32)}, "plain"),
+    ],
+)
+def test_extra_arrays_that_mean_something_are_held_to_it(tmp_path, extra, words):
+    path = tmp_path / "d.detector"
+    save_detector(path, manifest(), support(), CALIBRATION, state=STATE, extra=extra)
+    with pytest.raises(ArtifactError, match=words):
+        load_detector(path)
+
+
+def test_the_user_s_own_background_is_told_from_what_was_marked(tmp_path):
+    path = tmp_path / "d.detector"
+    extra = {"n_own": np.array(6), "plain": np.zeros(3, np.float32)}
+    save_detector(path, manifest(), support(), CALIBRATION, state=STATE, extra=extra)
+    stored = load_detector(path)
+    assert stored.own_background.n_records == 6
+    assert stored.plain_scores.tolist() == [0, 0, 0]

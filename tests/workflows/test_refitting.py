@@ -82,6 +82,16 @@ def test_marks_never_calibrate():
     assert after.n_own == 1000
 
 
+@pytest.mark.parametrize("n", [200, 2400])
+def test_no_background_record_calibrates_lower_than_either_detector_has_it(n):
+    start, _, known, own = started(2, n)
+    after = refit(start, marks(np.full((3, 6), 4.0), copies=4))
+    assert (after.calibration.scores >= np.maximum(known.scores, after.plain)).all()
+    if start.held_out is not None:
+        told = np.sort(after.detector.score(records(own)).alarm())
+        assert np.array_equal(after.plain, told)
+
+
 def test_without_marks_it_is_the_same_detector_again():
     for n in (200, 2400):
         start, detector, known, own = started(3, n)
