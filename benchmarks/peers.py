@@ -2,8 +2,8 @@
 
     python benchmarks/peers.py --size full --output docs/measured/bench
 
-Takes --only, --draws, --learners, --prior NAME=PATH and --data as the command does. Runs can be
-split over processes by --only, each with its own --output; then
+Takes --only, --draws, --classes, --learners, --prior NAME=PATH and --data as the command does.
+Runs can be split over processes by --only, each with its own --output; then
 
     python benchmarks/peers.py --report FOLDER --report FOLDER --output docs/measured/bench
 
@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--learners", default="")
     parser.add_argument("--prior", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--draws", type=int)
+    parser.add_argument("--classes", type=int)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--report", type=Path, action="append", default=[])
     arguments = parser.parse_args()
@@ -193,6 +194,7 @@ def main() -> None:
         learners=tuple(n for n in arguments.learners.split(",") if n),
         priors=priors,
         draws=arguments.draws,
+        classes=arguments.classes,
         folder=arguments.data,
     )
     try:

@@ -36,6 +36,7 @@ class Entrant:
         seen: SHA-256 of files it was meta-trained or chosen on.
         baseline: one of the simple methods that a prior must beat.
         kinds: of task that it can do; None for all.
+        shown: name to report; several of one name take part where their columns fit.
     """
 
     learner: Learner
@@ -43,6 +44,7 @@ class Entrant:
     seen: frozenset[str] = frozenset()
     baseline: bool = True
     kinds: frozenset[Kind] | None = None
+    shown: str = ""
 
     def may(self, data: Data, scenario: Scenario) -> bool:
         """Return True where kind and columns fit and the split's rule is kept."""
@@ -121,8 +123,9 @@ def run(
     marks = {name: _learner_digest(e.learner) for name, e in entrants.items()}
     data: Data | None = None
     for scenario in scenarios:
-        for name, entrant in entrants.items():
-            digest = _digest(scenario, name, marks[name], budget)
+        for key, entrant in entrants.items():
+            name = entrant.shown or key
+            digest = _digest(scenario, name, marks[key], budget)
             if digest in known:
                 yield known[digest]
                 continue

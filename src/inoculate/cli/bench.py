@@ -38,6 +38,7 @@ def bench_command(
     out: Path = typer.Option(
         Path("benchmark"), "--output", "-o", help="Folder of report and results; goes on there."
     ),
+    classes: int | None = typer.Option(None, "--classes", min=1, help="Most a scenario."),
     seed: int | None = typer.Option(None, "--seed", min=0, max=2**63 - 1, help="Of all draws."),
     quiet: bool = terminal.QuietOption,
 ) -> int:
@@ -55,6 +56,7 @@ def bench_command(
         priors=dict(_named(p) for p in priors),
         only=tuple(only),
         draws=draws,
+        classes=classes,
         seed=seed,
         folder=data,
     )

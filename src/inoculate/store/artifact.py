@@ -174,6 +174,15 @@ def shipped() -> dict[str, Path]:
     return {p.parent.name: p.parent for p in sorted(folder.glob(f"*/{MANIFEST_FILE}"))}
 
 
+def usual_prior(kind: str) -> str | None:
+    """Return the name of the shipped prior to take for a kind of record, or None."""
+    for name, path in shipped().items():
+        manifest = load(path).manifest
+        if manifest.usual and manifest.kind == kind:
+            return name
+    return None
+
+
 def open_prior(name_or_path: str | Path) -> Artifact:
     """Load a shipped prior by name, or any prior by its path; a path has a slash or exists.
 

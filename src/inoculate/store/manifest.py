@@ -117,6 +117,7 @@ class Manifest(_Part):
         kind: detectors work on every domain of one kind ("flow", "table").
         unit: what a record is ("flow", "row").
         domain: the format that the examples were read by.
+        usual: a prior that is taken for records of its kind when nothing is asked for.
         promises: what ``adapt`` printed: ``loo_recall``, ``findings_a_day`` ...
         version: number of this state of the artifact; marking makes the next.
         parent: the version that this one was made from; None where it was adapted afresh.
@@ -132,6 +133,7 @@ class Manifest(_Part):
     kind: Name
     unit: Name
     domain: Name
+    usual: bool = False
     views: Annotated[tuple[StoredView, ...], Field(min_length=1, max_length=64)]
     learner: LearnerEntry
     classes: Annotated[tuple[Name, ...], Field(max_length=10_000)] = ()

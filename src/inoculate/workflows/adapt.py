@@ -14,6 +14,7 @@ from inoculate.domain import Batch, View
 from inoculate.errors import ArtifactError, InputError
 from inoculate.learner import Learner
 from inoculate.registry import LEARNERS
+from inoculate.store.artifact import usual_prior
 from inoculate.store.detector import StoredPrior, load_prior, save_detector
 from inoculate.store.manifest import (
     DataEntry,
@@ -31,7 +32,6 @@ from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.promises import Promises, make_promises
 
 DEFAULT_LEARNER = "extra_trees"
-DEFAULT_PRIOR: str | None = None
 MOST_BACKGROUND = 20_000
 LEAST_BACKGROUND = 2
 
@@ -202,7 +202,8 @@ def _check(request: AdaptRequest) -> None:
 def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
     name, prior = request.learner, request.prior
     if name is None and prior is None:
-        name, prior = DEFAULT_LEARNER, DEFAULT_PRIOR
+        prior = usual_prior(background.domain.kind)
+        name = None if prior else DEFAULT_LEARNER
     own = _without(background.domain.views(Batch(background.frame)), request.label)
     if prior is None and name is not None:
         cls = LEARNERS.load(name)

@@ -52,6 +52,7 @@ class Request:
         priors: more priors, by the name to report.
         only: patterns of scenario ids, or dataset names; all when empty.
         draws: support draws a class; None for the plan's.
+        classes: most classes of a scenario, the first by name; None for all of the full size.
         seed: of all draws; None for the plan's.
         folder: of the data; else ``INOCULATE_DATA``. The small size uses made tables unless a
             folder is named here.
@@ -67,6 +68,7 @@ class Request:
     priors: Mapping[str, Path] | None = None
     only: tuple[str, ...] = ()
     draws: int | None = None
+    classes: int | None = None
     seed: int | None = None
     folder: Path | None = None
 
@@ -118,7 +120,7 @@ def bench(
     notes += [
         f"{name} took no part: its columns or kinds of task do not fit, or it has seen all the data"
         for name in entrants
-        if not any(n == name for _, n in met)
+        if not any(n == (entrants[name].shown or name) for _, n in met)
     ]
     found = write_report(request.output, results, _facts(request, budget))
     regressions = () if request.full or request.learners else against_baselines(found, baselines())
@@ -141,7 +143,8 @@ def _budget(request: Request) -> Budget:
     if request.full:
         base = Budget(plan().seed, plan().draws, plan().n_query)
     seed = base.seed if request.seed is None else request.seed
-    return Budget(seed, request.draws or base.draws, base.n_query, base.most_classes)
+    most = request.classes or base.most_classes
+    return Budget(seed, request.draws or base.draws, base.n_query, most)
 
 
 def _work(request: Request) -> tuple[list[Scenario], Callable[[Dataset], Data]]:
@@ -223,11 +226,14 @@ def _entrants(
             continue
         seen = frozenset(d.sha256 for d in prior.manifest.data if d.sha256)
         label = name if name not in found else f"{name} (prior)"
-        found[label] = Entrant(prior.learner, prior.views, seen, baseline=False)
+        # of the priors that are tied to columns, the one of the records' kind takes part
+        shown = "" if prior.learner.schema_free else prior.manifest.learner.name
+        found[label] = Entrant(prior.learner, prior.views, seen, baseline=False, shown=shown)
     found |= extra
-    if unknown := sorted(set(request.learners) - set(found)):
+    if unknown := sorted(set(request.learners) - {*found, *(e.shown for e in found.values())}):
         raise NotFoundError(f"no learner or prior {unknown}; have {', '.join(sorted(found))}")
-    return {n: e for n, e in found.items() if not request.learners or n in request.learners}
+    wanted = set(request.learners)
+    return {n: e for n, e in found.items() if not wanted or n in wanted or e.shown in wanted}
 
 
 def _simple(notes: list[str]) -> Iterator[tuple[str, Entrant]]:

@@ -18,6 +18,7 @@ from inoculate.domain import Batch
 from inoculate.errors import InputError
 from inoculate.finding import Finding
 from inoculate.learner import Detector, Scores
+from inoculate.store.artifact import usual_prior
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, FloatArray, IntArray, Labelled, Support
 from inoculate.workflows.intake import Intake, sample_records
@@ -59,9 +60,10 @@ class NoveltyScan:
         batch = Batch(sample.frame)
         self._views = sample.domain.views(batch)
         background = sample.domain.encode(batch, self._views)
-        self._detectors, known = _cross_fit(background, sample.rows % _FOLDS, seed)
+        prior = usual_prior(self._kind) or NOVELTY_PRIOR
+        self._detectors, known = _cross_fit(prior, background, sample.rows % _FOLDS, seed)
         self.scanner = Scanner(
-            f"novelty (prior {NOVELTY_PRIOR})",
+            f"novelty (prior {prior})",
             self._detectors[0],
             Calibration.of(known),
             self._views,
@@ -92,11 +94,11 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _cross_fit(
-    background: Encoded, folds: IntArray, seed: int
+    prior: str, background: Encoded, folds: IntArray, seed: int
 ) -> tuple[list[Detector], FloatArray]:
     """Return a detector a fold that never saw it, and every record's score by its own."""
     detectors: list[Detector] = []
-    learner = load_prior(NOVELTY_PRIOR).learner
+    learner = load_prior(prior).learner
     known = np.empty(background.n_records, np.float32)
     nothing = Labelled(background.take(np.empty(0, np.int64)), np.empty(0, np.int64))
     for fold in range(_FOLDS):

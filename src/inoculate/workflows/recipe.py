@@ -139,13 +139,19 @@ class TaskPart(_Part):
 
 
 class Recipe(_Part):
-    """A whole recipe; see the module. ``start`` names a prior whose arrays to go on from."""
+    """A whole recipe; see the module.
+
+    Attributes:
+        start: a prior whose arrays to go on from.
+        usual: taken for records of its kind when nothing is asked for.
+    """
 
     name: str
     kind: str
     unit: str
     learner: str
     start: str = ""
+    usual: bool = False
     seed: int = 0
     folder: str = "."
     hyperparameters: dict[str, Any] = {}

@@ -79,6 +79,7 @@ def train(recipe: Path, out: Path, *, folder: Path | None = None) -> Manifest:
         kind=parsed.kind,
         unit=parsed.unit,
         domain=parsed.parts[0].format,
+        usual=parsed.usual,
         views=describe_views(views),
         learner=LearnerEntry(
             name=parsed.learner, hyperparameters=learner.hyperparameters(), seed=parsed.seed
