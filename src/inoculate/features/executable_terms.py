@@ -13,5 +13,9 @@ LONGEST_NAME = 120
 
 def cut_names(names: Iterable[str], most: int = MOST_NAMES) -> list[str]:
     """Return the first names, each cut, without lone surrogates."""
-    some = (name[:LONGEST_NAME] for name in islice(names, most))
-    return [name.encode("utf-8", "replace").decode() for name in some]
+    some = [name[:LONGEST_NAME] for name in islice(names, most)]
+    try:
+        "".join(some).encode()
+    except UnicodeEncodeError:
+        return [name.encode("utf-8", "replace").decode() for name in some]
+    return some
