@@ -142,6 +142,15 @@ def test_the_same_name_twice_is_told_apart():
     assert unpack(out.getvalue())[0] == {"d/a!a": b"1", "d/a!a (2)": b"2"}
 
 
+def test_a_member_without_a_name_is_read():
+    data = make_zip({"x": b"1"}).replace(b"\x01\0x", b"\x01\0\0")
+    at = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    data = data[: at + 46] + b"\0" + data[at + 47 :]
+    local = data.rindex(b"PK\x03\x04", 0, at)
+    data = data[: local + 30] + b"\0" + data[local + 31 :]
+    assert unpack(data) == ({"d/a!": b"1"}, [])
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.xz", "tar.bz2", "7z"])
 def test_bombs_are_stopped_by_what_comes_out(kind):
     data = MAKERS[kind]({"first": b"1", "bomb": bytes(20 << 20), "after": b"2"})

@@ -307,7 +307,7 @@ def _zip(source: Source, budget: _Budget, on_skip: OnSkip) -> Iterator[Source]:
         except Exception as err:  # hostile bytes, in a parser that raises a dozen kinds
             raise RecordError(f"damaged zip: {err}"[:200], origin=source.name) from err
         for info in archive.infolist():
-            if info.is_dir():
+            if info.filename.endswith("/"):  # is_dir() fails where there is no name
                 continue
             name = budget.member(source.name, info.filename)
             if info.flag_bits & 1:
