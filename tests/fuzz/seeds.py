@@ -41,7 +41,7 @@ _ROWS = [
 def seeds(domain: str) -> dict[str, bytes]:
     """Return seeds by name: the shortened sample and what dialects there are beside it."""
     found = dict(_dialects().get(domain, {}))
-    for path in sorted(DATA.glob(f"{domain}.*")):
+    for path in sorted([*DATA.glob(f"{domain}.*"), *DATA.glob(f"{domain}/*")]):
         data = path.read_bytes()
         is_text = b"\0" not in data
         found[path.name] = b"".join(data.splitlines(keepends=True)[:_LINES]) if is_text else data

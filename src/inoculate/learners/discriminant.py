@@ -27,11 +27,12 @@ from inoculate.features.discriminant import Float64, Relevance, Sphered, logs
 from inoculate.features.forest import Forest, grow_forest
 from inoculate.features.space import Novelty, Space, balanced_weights
 from inoculate.learner import Learner, Scores, State
-from inoculate.task import BACKGROUND, Encoded, FloatArray, Support, Task
+from inoculate.task import BACKGROUND, Encoded, FloatArray, IntArray, Support, Task
 
 _ROWS = 4_096  # rows at a time: memory stays bounded
 _TREES_UNIT = 1.7  # usual standard deviation of background's log-odds from trees
 _LEAST = 1e-3  # a share of examples below this is none
+_MIN_LEAF = 4  # records that each side of a split keeps at least
 _FLOOR = 0.05  # of a column's scale, in signed logs
 
 
@@ -96,7 +97,7 @@ class Discriminant(Learner):
         relevance: power of the learned relevance that columns are weighed by; 0 for none.
         trees: weight of the trees beside the discriminant; 0 for none.
         n_trees: trees a class.
-        min_leaf: records that each side of a split keeps at least.
+        n_background: background records that trees are grown beside; the discriminant takes all.
         n_points: background records that novelty is measured from beside examples.
     """
 
@@ -111,7 +112,7 @@ class Discriminant(Learner):
         relevance: float = 0.5,
         trees: float = 1.0,
         n_trees: int = 100,
-        min_leaf: int = 4,
+        n_background: int = 512,
         n_points: int = 64,
     ) -> None:
         self.ridge = ridge
@@ -120,7 +121,7 @@ class Discriminant(Learner):
         self.relevance = relevance
         self.trees = trees
         self.n_trees = n_trees
-        self.min_leaf = min_leaf
+        self.n_background = n_background
         self.n_points = n_points
         self.scale_: FloatArray | None = None
         self.relevance_: FloatArray | None = None
@@ -168,20 +169,26 @@ class Discriminant(Learner):
             np.array([w for w, _ in sides]).reshape(len(sides), len(weight)).T,
             np.array([offset for _, offset in sides]),
             space,
-            tuple(self._forest(space, y == c, seed) for c in range(support.n_way)),
+            self._forests(space, y, support.n_way, seed),
             self.trees,
             Novelty.of(space, self.n_points) if support.n_way else None,
         )
 
-    def _forest(self, space: Space, mine: np.ndarray, seed: int) -> Forest:
-        x = space.dense(np.concatenate([space.background, space.examples]))
-        return grow_forest(
-            x,
-            balanced_weights(len(space.background), mine),
-            n_trees=self.n_trees,
-            n_tried=int(np.ceil(np.sqrt(x.shape[1]))),
-            min_leaf=self.min_leaf,
-            rng=np.random.default_rng(seed),
+    def _forests(self, space: Space, y: IntArray, n_way: int, seed: int) -> tuple[Forest, ...]:
+        """Return a forest a class, grown beside some of the background."""
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.permutation(len(space.background))[: self.n_background])
+        x = space.dense(np.concatenate([space.background[rows], space.examples]))
+        return tuple(
+            grow_forest(
+                x,
+                balanced_weights(len(rows), y == c),
+                n_trees=self.n_trees,
+                n_tried=int(np.ceil(np.sqrt(x.shape[1]))),
+                min_leaf=_MIN_LEAF,
+                rng=np.random.default_rng(seed),
+            )
+            for c in range(n_way)
         )
 
     def state(self) -> State:

@@ -50,8 +50,13 @@ def who(record: Mapping[str, Any], limit: int = 120) -> str:
         '10.0.0.5:50022 -> ::1 tcp'
         >>> who({"user": "ann", "row": 3})
         'user=ann, row=3'
+        >>> who({"text": "GET /?q=1", "client": None})
+        'GET /?q=1'
     """
     if record.get("orig_h") is None and record.get("resp_h") is None:
+        known = [value for value in record.values() if value is not None]
+        if len(known) == 1:  # a line of text, say, which needs no name
+            return clean(known[0], limit)
         some = list(record.items())[:_MAX_KEYS]
         shown = (f"{clean(k, 40)}={clean(v, 60)}" for k, v in some if v is not None)
         return clean(", ".join(shown), limit)

@@ -1,10 +1,12 @@
 """Holds batches of records against one detector's threshold and makes findings of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from inoculate.calibration import Calibration, Float64
 from inoculate.domain import Batch, Domain, View
@@ -101,8 +103,10 @@ class Scanner:
         self._unexplained -= len(explained)
         reasons: list[tuple[Reason, ...]] = [()] * len(hits)
         if len(explained):
-            reasons[: len(explained)] = self._explainer.explain(
-                x.take(explained), best[: len(explained)]
+            reasons[: len(explained)] = _quoted(
+                domain,
+                batch.frame[explained],
+                self._explainer.explain(x.take(explained), best[: len(explained)]),
             )
         shown, rows = _identified(domain, batch, hits)
         return [
@@ -182,6 +186,26 @@ class Scanner:
             record=record,
             reasons=why,
         )
+
+
+def _quoted(
+    domain: Domain, frame: pl.DataFrame, reasons: Sequence[tuple[Reason, ...]]
+) -> list[tuple[Reason, ...]]:
+    """Return reasons with what a hashed column counted, in the record's own words."""
+    if type(domain).quote is Domain.quote:
+        return list(reasons)
+    return [
+        tuple(_with_quote(reason, domain.quote(row, reason.column)) for reason in why)
+        for row, why in zip(frame.iter_rows(named=True), reasons, strict=True)
+    ]
+
+
+def _with_quote(reason: Reason, quote: str) -> Reason:
+    if not quote:
+        return reason
+    about, _, position = reason.text.partition(": ")
+    words = about.rpartition(" ")[0] or about  # the count itself says nothing to a reader
+    return replace(reason, text=f"{words} {quote}: {position}" if position else f"{words} {quote}")
 
 
 def _identified(
