@@ -54,20 +54,19 @@ def test_what_is_learned_is_which_columns_tell(prior):
     assert relevance[:RELEVANT].min() > 2 * relevance[RELEVANT:].max()
 
 
-def test_without_trees_the_score_is_the_discriminant_s_alone(prior):
-    pure = Discriminant(trees=0.0).load_state(prior.state())
+def test_the_discriminant_weighs_columns_by_relevance_over_scale(prior):
     t = task(7, "new")
-    detector = pure.adapt(t.support)
+    detector = prior.adapt(t.support)
     weight = prior.state()["relevance"].astype(float) ** 0.5 / prior.state()["scale"]
-    rows, background = logs(t.query.x.stacked()), logs(t.support.background.stacked())
+    background = logs(t.support.background.stacked())
     middle = background.mean(axis=0)
     c = (background - middle) * weight
     covariance = c.T @ c / len(c)
     sphere = np.trace(covariance) / WIDTH * (0.3 + 340 / len(c))
     mean = ((logs(t.support.examples.x.stacked()) - middle) * weight).mean(axis=0)
     w = np.linalg.solve(covariance + sphere * np.eye(WIDTH), mean)
-    expected = (((rows - middle) * weight) @ w - mean @ w / 2) / np.sqrt(w @ covariance @ w)
-    np.testing.assert_allclose(detector.score(t.query.x).threat[:, 0], expected, rtol=1e-4)
+    expected = w / np.sqrt(w @ covariance @ w)
+    np.testing.assert_allclose(detector.directions[:, 0], expected, rtol=1e-4, atol=1e-7)
 
 
 def test_without_examples_it_is_the_distance_from_background(prior):

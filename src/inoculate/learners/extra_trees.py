@@ -53,6 +53,8 @@ class ExtraTrees(Learner):
         n_points: background records that novelty is measured from.
     """
 
+    baseline = True
+
     def __init__(self, *, n_trees: int = 100, min_leaf: int = 4, n_points: int = 64) -> None:
         self.n_trees = n_trees
         self.min_leaf = min_leaf

@@ -40,6 +40,7 @@ class KNearest(Learner):
         softening: added to distances, so that exact repeats do not outweigh all else.
     """
 
+    baseline = True
     column_symmetric = True
 
     def __init__(self, *, n_neighbours: int = 5, softening: float = 0.3) -> None:

@@ -2,8 +2,7 @@
 
 References:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", 2nd ed., 2009,
-    section 4.4.1, equation 4.26 (Newton steps). Departures: a ridge penalty on all but the
-    intercept, classes balanced, steps halved while the loss rises.
+    section 4.4.1; see ``features.logistic``. Departure: classes balanced.
 """
 
 from collections.abc import Iterable
@@ -11,13 +10,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from inoculate.features.logistic import fit_logistic
 from inoculate.features.space import Novelty, Space, balanced_weights
 from inoculate.learner import Learner, Scores, State
 from inoculate.task import Encoded, FloatArray, Support, Task
-
-Float64 = npt.NDArray[np.float64]
 
 _ROWS = 16_384  # rows at a time: memory stays bounded
 
@@ -53,6 +50,8 @@ class Logistic(Learner):
         n_points: background records that novelty is measured from.
     """
 
+    baseline = True
+
     def __init__(self, *, penalty: float = 0.01, n_points: int = 64) -> None:
         self.penalty = penalty
         self.n_points = n_points
@@ -83,42 +82,3 @@ class Logistic(Learner):
     def load_state(self, state: State) -> Self:
         """Return self: there is nothing to take."""
         return self
-
-
-def fit_logistic(
-    x: FloatArray, weight: Float64, *, penalty: float, steps: int = 50, tolerance: float = 1e-8
-) -> Float64:
-    """Return the coefficients, intercept last, (d + 1,), that minimise the penalised loss.
-
-    The loss is the weighted sum of log losses plus half the penalty times the squared
-    coefficients. Newton steps, O(steps (n d^2 + d^3)).
-
-    Args:
-        x: (n, d) finite.
-        weight: (n, 2) weight of each record as a negative and as a positive.
-        penalty: ridge penalty, more than 0; the intercept is free.
-        steps: most Newton steps.
-        tolerance: stop when the largest coefficient moves less.
-    """
-    rows = np.hstack([x.astype(np.float64), np.ones((len(x), 1))])
-    ridge = np.full(rows.shape[1], penalty)
-    ridge[-1] = 1e-9  # keeps the system solvable, no more
-    w = np.zeros(rows.shape[1])
-    total, positive = weight.sum(axis=1), weight[:, 1]
-
-    def loss(w: Float64) -> float:
-        t = rows @ w
-        return float(total @ np.logaddexp(0, t) - positive @ t + 0.5 * ridge @ w**2)
-
-    now = loss(w)
-    for _ in range(steps):
-        p = 1 / (1 + np.exp(-np.clip(rows @ w, -500, 500)))
-        slope = rows.T @ (total * p - positive) + ridge * w
-        curve = (rows * (total * p * (1 - p))[:, None]).T @ rows + np.diag(ridge)
-        move = np.linalg.solve(curve, slope)
-        while (after := loss(w - move)) > now + 1e-12 and np.abs(move).max() > tolerance:
-            move /= 2
-        w, now = w - move, after
-        if np.abs(move).max() < tolerance:
-            break
-    return w

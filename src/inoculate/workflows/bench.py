@@ -244,7 +244,7 @@ def _simple(notes: list[str]) -> Iterator[tuple[str, Entrant]]:
             notes.append(str(err))
             continue
         if not learner.meta_trained:
-            yield name, Entrant(learner())
+            yield name, Entrant(learner(), baseline=learner.baseline)
     yield "one_column", Entrant(OneColumn())
 
 
