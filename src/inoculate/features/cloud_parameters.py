@@ -6,6 +6,7 @@ Reference:
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from inoculate.features.event_fields import field_words, shape_token
@@ -63,9 +64,17 @@ def _walk(value: Any, name: str, depth: int, pairs: list[tuple[str, str]]) -> An
         pairs.append((name, value[:_MOST_CHARACTERS]))
         return value[:_MOST_CHARACTERS]
     if isinstance(value, dict):
-        items = list(value.items())[:MOST_PARAMETERS]
-        dotted = ((k[:80], f"{name}.{k[:80]}".strip("."), v) for k, v in items)
-        return {k: _walk(v, inner, depth + 1, pairs) for k, inner, v in dotted}
+        out: dict[str, Any] = {}
+        for key, inner in islice(value.items(), MOST_PARAMETERS):
+            dotted = f"{name}.{key[:80]}".strip(".")
+            # most are short texts, for which a call of their own would cost more than the rest
+            plain = type(inner) is str and len(inner) <= _MOST_CHARACTERS and depth < _DEEPEST
+            if plain and inner[:1] not in ("{", "[") and len(pairs) < MOST_PARAMETERS:
+                pairs.append((dotted, inner))
+                out[key[:80]] = inner
+            else:
+                out[key[:80]] = _walk(inner, dotted, depth + 1, pairs)
+        return out
     if isinstance(value, list):
         return [_walk(v, name, depth + 1, pairs) for v in value[:MOST_PARAMETERS]]
     if value is None:

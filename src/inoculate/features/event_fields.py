@@ -90,6 +90,7 @@ _BASE64 = re.compile(r"(?<![\w\\/.+-])[A-Za-z0-9+/]{32,}={0,2}(?![\w\\.-])")
 _MIXED = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=[^0-9+/=]*[0-9+/=])")
 _WORD = re.compile(r"(?<!\S)/[a-z?]\w{0,20}|[a-z0-9_.%$@!~#*^`+-]+")
 _DIGITS = re.compile(r"\d{3,}")
+_DIGIT = re.compile("[0-9]")
 _HOST = re.compile(r"(?:[\w-]{1,63}\.){2,6}(?:lan|local\w*|corp|internal|home|com|net|org|io)$")
 _NAMED = r"^[A-Za-z_@][\w.\-@/#\[\] ]{0,79}="
 
@@ -238,7 +239,7 @@ def _classes(value: str) -> str:
     return (
         ("a" if some != upper else "")
         + ("A" if some != lower else "")
-        + ("0" if any(c in some for c in "0123456789") else "")
+        + ("0" if _DIGIT.search(some) else "")
         + ("." if not some.isalnum() else "")
     )
 

@@ -8,6 +8,7 @@ MOST_TEXT = 32_768
 """Characters of an event's text."""
 _MOST_VALUE = 8_192
 _DEEPEST = 4
+_LARGEST_NUMBER = 9_999_999_999
 _MOST_FIELDS = 256
 _NOT_DATA = frozenset(
     (
@@ -158,12 +159,16 @@ def _leaf(value: Any) -> str:
 
 
 def _text(value: object) -> str | None:
+    if type(value) is str:
+        return value[:500]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value)[:500]
 
 
 def _number(value: object) -> str | None:
+    if type(value) is int and 0 <= value <= _LARGEST_NUMBER:
+        return str(value)
     if isinstance(value, dict):
         value = value.get("#text")
     if value is None:

@@ -124,7 +124,7 @@ class WindowsEvents(Domain):
         data = split_fields(text)
         out = {
             "shape": _shape(text, data),
-            "event": token_grams(_kinds(batch.frame), _WIDTHS["event"], orders=(1,)),
+            "event": _event(batch.frame),
             "field": count_tokens(data, _WIDTHS["field"], shape_tokens),
             "word": count_tokens(data, _WIDTHS["word"], field_words),
         }
@@ -162,6 +162,18 @@ def _batch(rows: list[tuple[str | None, ...]]) -> Batch:
 
 
 _KIND = ("channel", "provider", "event_id")
+
+
+def _event(frame: pl.DataFrame) -> FloatArray:
+    """Return the view ``event``; of the few kinds there are each is counted once."""
+    known = [pl.col(k).cast(pl.String) for k in _KIND if k in frame.columns]
+    if not known:
+        return np.full((len(frame), _WIDTHS["event"]), np.nan, np.float32)
+    each = frame.select(known)
+    distinct = each.unique(maintain_order=True).with_row_index("row")
+    rows = each.join(distinct, on=each.columns, how="left", nulls_equal=True, maintain_order="left")
+    once = token_grams(_kinds(distinct), _WIDTHS["event"], orders=(1,))
+    return np.take(once, rows["row"].to_numpy(), axis=0)
 
 
 def _kinds(frame: pl.DataFrame) -> pl.Series:
