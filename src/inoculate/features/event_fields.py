@@ -92,7 +92,7 @@ _WORD = re.compile(r"(?<!\S)/[a-z?]\w{0,20}|[a-z0-9_.%$@!~#*^`+-]+")
 _DIGITS = re.compile(r"\d{3,}")
 _DIGIT = re.compile("[0-9]")
 _HOST = re.compile(r"(?:[\w-]{1,63}\.){2,6}(?:lan|local\w*|corp|internal|home|com|net|org|io)$")
-_NAMED = r"^[A-Za-z_@][\w.\-@/#\[\] ]{0,79}="
+_NAMED = re.compile(r"[A-Za-z_@][\w.\-@/#\[\] ]{0,79}=")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,12 +134,13 @@ def split_fields(text: pl.Series) -> Fields:
     index = pl.DataFrame({"piece": distinct, "code": np.arange(len(distinct), dtype=np.int64)})
     code = frame.join(index, on="piece", how="left", maintain_order="left")["code"].to_numpy()
     row = frame["row"].to_numpy().astype(np.int64)
-    return _with_names(Fields(len(text), row, code, distinct.to_list()), distinct)
+    return _with_names(Fields(len(text), row, code, distinct.to_list()))
 
 
-def _with_names(fields: Fields, distinct: pl.Series) -> Fields:
+def _with_names(fields: Fields) -> Fields:
     """Return the fields, those without a name with that of the field before."""
-    named = distinct.str.contains(_NAMED).to_numpy()[fields.code]
+    has_name = [_NAMED.match(piece) is not None for piece in fields.distinct]
+    named = np.array(has_name, bool)[fields.code]
     if named.all():
         return fields
     m = len(named)
