@@ -1,12 +1,17 @@
 """Small well-formed inputs of every dialect, for the fuzzer to begin with."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import tarfile
+import zipfile
 from functools import cache
 from pathlib import Path
 
 import polars as pl
+import py7zr
 
 from inoculate.workflows.demo import _CAPTURES as CAPTURES
 from tests import packet_maker as pm
@@ -148,4 +153,94 @@ def gzip_seeds() -> dict[str, bytes]:
         "bomb": gzip.compress(bytes(4 << 20), mtime=0),
         "plain": text[:800],
         "empty_member": gzip.compress(b"", mtime=0) * 3,
+    }
+
+
+_MEMBERS = {"a/b.csv": b"a,b\n1,2\n" * 40, "../../c": b"MZ" + bytes(300), "": b"", "/d": b"x" * 900}
+_EXEMPT = {"threat": "*", "reason": "a scanner", "author": "ann", "expires": "2026-12-31"}
+_TOML = b"""[[exception]]
+finding = "0123456789abcdef"
+threat = "port_scan"
+reason = "our own scanner"
+author = "ann"
+expires = 2026-12-31
+
+[[exception]]
+where = {orig_h = "10.0.*", resp_p = 443, proto = "[tu][cd]p", share = 0.5}
+threat = "p*"
+reason = "backup"
+author = "bob"
+expires = "2025-01-01"
+"""
+
+
+def archive_seeds() -> dict[str, bytes]:
+    """Return archives of each kind: compressed, nested, encrypted, with links, and a bomb."""
+    stored, packed = _zip(_MEMBERS, zipfile.ZIP_STORED), _zip(_MEMBERS, zipfile.ZIP_DEFLATED)
+    tar = _tar(_MEMBERS)
+    return {
+        "stored": stored,
+        "packed": packed,
+        "lzma": _zip(_MEMBERS, zipfile.ZIP_LZMA),
+        "nested": _zip({"in.zip": packed, "in.tar.gz": gzip.compress(tar, mtime=0)}),
+        "bomb": _zip({"zeros": bytes(3 << 20)}),
+        "tar": tar,
+        "pax": _tar({"n" * 300: b"long name", "\xe4": b"not ASCII"}, tarfile.PAX_FORMAT),
+        "gnu": _tar({"n" * 300: b"long name"}, tarfile.GNU_FORMAT),
+        "tar.gz": gzip.compress(tar, mtime=0),
+        "tar.xz": lzma.compress(tar),
+        "tar.bz2": bz2.compress(tar),
+        "7z": _seven_zip(),
+        "7z_locked": _seven_zip("secret"),
+        "7z_copied": _seven_zip(filters=[{"id": py7zr.FILTER_COPY}]),
+        "plain": b"a,b\n1,2\n",
+    }
+
+
+def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = method
+            archive.writestr(info, data)
+        link = zipfile.ZipInfo("link")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    return out.getvalue()
+
+
+def _tar(members: dict[str, bytes], form: int = tarfile.USTAR_FORMAT) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../etc/passwd"
+        archive.addfile(link)
+    return out.getvalue()
+
+
+def _seven_zip(password: str | None = None, filters: list[dict[str, int]] | None = None) -> bytes:
+    out = io.BytesIO()
+    with py7zr.SevenZipFile(out, "w", password=password, filters=filters) as archive:
+        archive.writef(io.BytesIO(b"MZ" + bytes(300)), "a/b.exe")
+        archive.writef(io.BytesIO(b"second"), "c")
+    return out.getvalue()
+
+
+def exceptions_seeds() -> dict[str, bytes]:
+    """Return files of exceptions, as TOML and as JSON Lines; digits beyond what ``int`` takes."""
+    lines = [
+        {"finding": "0123456789abcdef", **_EXEMPT},
+        {"where": {"orig_h": "10.0.0.[1-9]", "resp_p": 443, "ok": True}, **_EXEMPT},
+    ]
+    return {
+        "toml": _TOML,
+        "json": "".join(json.dumps(line) + "\n" for line in lines).encode(),
+        "digits": _TOML.replace(b"2026-12-31", b"9" * 5000),
+        "hex": _TOML.replace(b"2026-12-31", b"0x" + b"f" * 5000),
+        "stars": _TOML.replace(b"10.0.*", b"*a*a*a*a*a*a*a*a*a*a*a*b"),
     }

@@ -9,7 +9,8 @@ import numpy as np
 from inoculate.checks import toy_tasks
 from inoculate.domain import Column, View
 from inoculate.registry import LEARNERS
-from inoculate.store.detector import save_detector, save_prior
+from inoculate.store.detector import load_detector, save_detector, save_prior, save_version
+from inoculate.store.labels import Label
 from inoculate.store.manifest import LearnerEntry, Manifest, describe_views
 from inoculate.task import Support
 
@@ -36,6 +37,26 @@ def small_artifacts() -> dict[str, Mapping[str, bytes]]:
         save_prior(path, _manifest("prior", entry, support), learner.state())
         found["prior"] = {p.name: p.read_bytes() for p in path.iterdir()}
     return found
+
+
+def whole_detector() -> dict[str, bytes]:
+    """Return the files of a detector with a held-out background and labels."""
+    task = next(iter(toy_tasks(1, seed=0, n_shot=2, n_background=12)))
+    support, scores = task.support, np.arange(9, dtype=np.float32)
+    entry = LearnerEntry(name="k_nearest", hyperparameters={})
+    said = {"author": "ann", "time": "2026-01-02T03:04:05Z", "version": 2}
+    labels = [
+        Label(finding_id="0123", origin="a:1", label="benign", reason="a \u00e4", copies=3, **said),
+        Label(finding_id="4567", origin="a:2", label="threat", threat=support.classes[0], **said),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        manifest = _manifest("detector", entry, support)
+        save_detector(path, manifest, support, scores, held_out=support.background)
+        stored = load_detector(path, whole=True)
+        extra = {"n_own": np.array(10), "plain": scores}
+        save_version(stored, stored.manifest, support, scores, extra=extra, labels=labels)
+        return {p.name: p.read_bytes() for p in path.iterdir() if p.is_file()}
 
 
 def _manifest(artifact: str, entry: LearnerEntry, support: Support) -> Manifest:

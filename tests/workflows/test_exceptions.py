@@ -113,6 +113,8 @@ def test_a_value_with_brackets_is_first_of_all_itself(tmp_path):
         ('author = "ann"', 'author = "ann"\nuntil = 1', "e.toml#1: unknown key 'until'"),
         ("[[exception]]\nwhere", "[[except]]\nwhere", "unknown key 'except'"),
         ("[[exception]]\nwhere", "[[exception\nwhere", "not TOML"),
+        ("expires = 2026-05-01", "expires = " + "9" * 5000, "e.toml: not TOML: Exceeds the limit"),
+        ("expires = 2026-05-01", "expires = 0x" + "f" * 5000, "e.toml#1: expires is of type int"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_place(tmp_path, old, new, words):

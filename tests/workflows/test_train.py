@@ -7,8 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from inoculate.domain import Batch
 from inoculate.errors import InputError
 from inoculate.features.flow_schema import FLOW_VIEW
+from inoculate.registry import DOMAINS
+from inoculate.store.artifact import shipped, usual_prior
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
 from inoculate.workflows.recipe import read_recipe
@@ -142,19 +145,36 @@ def test_the_shipped_prior_fits_the_flow_columns_and_its_data_may_be_used():
     assert scores.threat[:5].mean() > scores.threat[5:].mean()
 
 
-@pytest.mark.parametrize("name", ["flows", "evidence", "auto"])
+@pytest.mark.parametrize("name", sorted(shipped()))
 def test_the_shipped_prior_is_the_one_the_recipe_names(name):
     recipe = read_recipe(Path(f"recipes/{name}.toml"))
     manifest = load_prior(name).manifest
     assert recipe.learner == manifest.learner.name
     assert recipe.seed == manifest.learner.seed
+    assert recipe.usual == manifest.usual
     kept = {k: manifest.learner.hyperparameters[k] for k in recipe.hyperparameters}
     pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.hyperparameters.items()}
     assert kept == pairs
-    named = {d.sha256 for d in recipe.data}
+    named = {d.sha256 for d in recipe.parts}
     if recipe.start:
         named |= {d.sha256 for d in load_prior(recipe.start).manifest.data}
     assert {d.sha256 for d in manifest.data} <= named
+
+
+def test_a_kind_has_one_usual_prior_and_its_columns_are_those_of_the_format():
+    kinds = []
+    for name in shipped():
+        manifest = load_prior(name).manifest
+        if not manifest.usual:
+            continue
+        kinds.append(manifest.kind)
+        domain = DOMAINS.load(manifest.domain)()
+        frame = pl.DataFrame({"origin": ["x"], "text": ["x"], "calls": [["x"]]})
+        assert manifest.domain_views() == domain.views(Batch(frame))
+        assert (manifest.kind, manifest.unit) == (domain.kind, domain.unit)
+        assert usual_prior(manifest.kind) == name
+    assert len(kinds) == len(set(kinds)) >= 6
+    assert usual_prior("flow") is None
 
 
 def test_a_prior_that_starts_from_another_has_its_network_and_names_its_data():
@@ -164,12 +184,13 @@ def test_a_prior_that_starts_from_another_has_its_network_and_names_its_data():
     assert {d.sha256 for d in start.manifest.data} < {d.sha256 for d in prior.manifest.data}
 
 
-def test_the_recipe_gives_the_shipped_prior_again(data_dir, tmp_path):
-    train(Path("recipes/flows.toml"), tmp_path / "again", folder=data_dir)
-    shipped, again = load_prior("flows"), load_prior(tmp_path / "again")
-    for name, array in shipped.learner.state().items():
-        np.testing.assert_allclose(again.learner.state()[name], array, atol=0.05)
-    for one, other in zip(shipped.manifest.measured, again.manifest.measured, strict=True):
+@pytest.mark.parametrize("name", ["flows", "domain_names"])
+def test_the_recipe_gives_the_shipped_prior_again(name, data_dir, tmp_path):
+    train(Path(f"recipes/{name}.toml"), tmp_path / "again", folder=data_dir)
+    whole, again = load_prior(name), load_prior(tmp_path / "again")
+    for key, array in whole.learner.state().items():
+        np.testing.assert_allclose(again.learner.state()[key], array, atol=0.05)
+    for one, other in zip(whole.manifest.measured, again.manifest.measured, strict=True):
         assert one.value == pytest.approx(other.value, abs=0.05)
 
 
