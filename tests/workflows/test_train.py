@@ -109,6 +109,7 @@ def test_tasks_never_show_classes_that_are_not_for_training(folder):
         ('train = ["a", "b"]', "train = []", "no class to meta-train on"),
         ('file = "rows.csv"', 'file = "none.csv"', "none.csv"),
         ('name = "toy"', "name = ", "Invalid value"),
+        ("n = 12", "n = " + "9" * 5000, "Exceeds the limit"),
     ],
 )
 def test_a_wrong_recipe_is_one_clear_line(folder, old, new, problem):

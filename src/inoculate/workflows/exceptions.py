@@ -155,7 +155,7 @@ def read_exceptions(path: Path, today: Callable[[], date]) -> Exceptions:
 def _toml(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     try:
         content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:  # of a number with thousands of digits, too
         raise InputError(f"{path}: not TOML: {str(err)[:200]}") from err
     if set(content) - {"exception"}:
         name = min(set(content) - {"exception"})
@@ -221,8 +221,10 @@ def _day(value: Any, place: str) -> date:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as err:
+        # a number may have more digits than can be shown
+        found = repr(value[:40]) if isinstance(value, str) else f"of type {type(value).__name__}"
         raise RecordError(
-            f"expires is {str(value)[:40]!r}, expected a day as 2026-12-31", origin=place
+            f"expires is {found}, expected a day as 2026-12-31", origin=place
         ) from err
 
 

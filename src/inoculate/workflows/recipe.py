@@ -175,9 +175,9 @@ def read_recipe(path: Path) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
-        raise InputError(f"{path}: {err}") from err
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         raise InputError(f"{path}: {where}: {first['msg']}") from err
+    except (ValueError, RecursionError) as err:  # not UTF-8, no TOML, or no number Python reads
+        raise InputError(f"{path}: {err}") from err
