@@ -77,7 +77,7 @@ def main() -> int:
         n_faults += len(result["faults"])
         rate = result["runs"] / max(result["seconds"], 1e-9)
         say(
-            f"{name:<14}{engine}: {result['runs']:>8,} inputs, each read twice, in "
+            f"{name:<15} {engine}: {result['runs']:>8,} inputs, each read twice, in "
             f"{result['seconds']:.0f} s ({rate:,.0f}/s), {result['shapes']:,} different outcomes, "
             f"{len(result['faults'])} faults"
         )

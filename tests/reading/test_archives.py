@@ -163,6 +163,17 @@ def test_bombs_are_stopped_by_what_comes_out(kind):
     assert "bytes unpacked" in unpack(data, total)[1][0].problem
 
 
+def test_a_zip_member_that_asks_for_gigabytes_of_memory_is_left_out():
+    data = bytearray(make_zip({"big": b"b" * 50, "usual": b"u" * 50}, zipfile.ZIP_LZMA))
+    at = data.index(b"big") + len(b"big") + 5
+    data[at : at + 4] = (1 << 31).to_bytes(4, "little")
+    found, skipped = unpack(b"in front " + bytes(data))
+    assert (found, skipped) == ({"d/a": b"in front " + bytes(data)}, [])
+    found, skipped = unpack(bytes(data))
+    assert found == {"d/a!usual": b"u" * 50}
+    assert [str(e) for e in skipped] == ["d/a!big: unpacking needs over 256 MiB of memory"]
+
+
 def test_too_many_members_and_too_large_ones_in_memory_are_told():
     many = make_zip({str(i): b"" for i in range(30)})
     found, skipped = unpack(many, ArchiveLimits(members=10))

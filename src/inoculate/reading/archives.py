@@ -17,6 +17,7 @@ import gzip
 import io
 import json
 import lzma
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -314,6 +315,9 @@ def _zip(source: Source, budget: _Budget, on_skip: OnSkip) -> Iterator[Source]:
                 on_skip(RecordError("encrypted in its archive", origin=name))
             elif info.external_attr >> 28 == 0o12:
                 on_skip(RecordError("a link in an archive", origin=name))
+            elif _dictionary_bytes(file, info) > _XZ_MEMORY_BYTES:
+                problem = f"unpacking needs over {_XZ_MEMORY_BYTES >> 20} MiB of memory"
+                on_skip(RecordError(problem, origin=name))
             else:
                 try:
                     member = archive.open(info)
@@ -323,6 +327,19 @@ def _zip(source: Source, budget: _Budget, on_skip: OnSkip) -> Iterator[Source]:
                     continue
                 with member:
                     yield _inner(name, member.read, budget)
+
+
+def _dictionary_bytes(file: io.BufferedReader, info: zipfile.ZipInfo) -> int:
+    """Return the memory that LZMA asks for a member, which ``zipfile`` does not bound."""
+    if info.compress_type != zipfile.ZIP_LZMA:
+        return 0
+    try:
+        file.seek(info.header_offset)
+        local = file.read(30)
+        file.seek(sum(struct.unpack_from("<HH", local, 26)), io.SEEK_CUR)
+        return int.from_bytes(file.read(9)[5:], "little")
+    except (OSError, ValueError, struct.error):
+        return 0  # damaged, as opening it will tell
 
 
 def _seekable(source: Source, budget: _Budget) -> io.BufferedReader:
