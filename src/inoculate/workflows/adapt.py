@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,6 @@ from inoculate.domain import Batch, View
 from inoculate.errors import ArtifactError, InputError
 from inoculate.learner import Learner
 from inoculate.registry import LEARNERS
-from inoculate.store.artifact import usual_prior
 from inoculate.store.detector import StoredPrior, load_prior, save_detector
 from inoculate.store.manifest import (
     DataEntry,
@@ -30,8 +29,8 @@ from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.fitting import LEFT_OUT, Context, Fitted, fit
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.promises import Promises, make_promises
+from inoculate.workflows.usual import usual
 
-DEFAULT_LEARNER = "extra_trees"
 MOST_BACKGROUND = 20_000
 LEAST_BACKGROUND = 2
 
@@ -49,7 +48,7 @@ class AdaptRequest:
         label: column that names each example's class.
         shots: examples drawn of each class; None takes all.
         seed: draws examples, background and the learner's own randomness.
-        learner: name of the learner; None takes the prior's, or the default.
+        learner: name of the learner; None takes the prior's, or what is usual.
         prior: name or path of a prior, for learners that need one.
         false_alarms: rate that the promises are made for, in (0, 1).
         context: whether columns that tell of other records count; ``auto`` takes them where
@@ -85,6 +84,7 @@ class AdaptReport:
         n_background: background records used, and how many were read.
         notes: lines the user must read.
         skipped: problem -> count of records that were skipped.
+        left_out: problem -> count of files of folders and archives that were left out.
         seconds_read, seconds_adapt: time for reading, and for adapting with calibration.
     """
 
@@ -96,6 +96,7 @@ class AdaptReport:
     skipped: dict[str, int]
     seconds_read: float
     seconds_adapt: float
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def adapt(request: AdaptRequest) -> AdaptReport:
@@ -155,6 +156,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         n_background=(background.frame.height, background.n_seen),
         notes=(*fitted.notes, *examples.notes, *intake.notes, *_replaced(request.out)),
         skipped=dict(intake.skipped),
+        left_out=dict(intake.left_out),
         seconds_read=adapting - start,
         seconds_adapt=seconds_adapt,
     )
@@ -201,10 +203,9 @@ def _check(request: AdaptRequest) -> None:
 
 def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
     name, prior = request.learner, request.prior
-    if name is None and prior is None:
-        prior = usual_prior(background.domain.kind)
-        name = None if prior else DEFAULT_LEARNER
     own = _without(background.domain.views(Batch(background.frame)), request.label)
+    if name is None and prior is None:
+        name, prior = usual(background.domain.kind, own, examples=True)
     if prior is None and name is not None:
         cls = LEARNERS.load(name)
         if cls.meta_trained:

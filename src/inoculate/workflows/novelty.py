@@ -17,14 +17,14 @@ from inoculate.calibration import Calibration
 from inoculate.domain import Batch
 from inoculate.errors import InputError
 from inoculate.finding import Finding
-from inoculate.learner import Detector, Scores
-from inoculate.store.artifact import usual_prior
+from inoculate.learner import Detector, Learner, Scores
+from inoculate.registry import LEARNERS
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, FloatArray, IntArray, Labelled, Support
 from inoculate.workflows.intake import Intake, sample_records
 from inoculate.workflows.scanner import Scanner
+from inoculate.workflows.usual import usual
 
-NOVELTY_PRIOR = "auto"
 _FOLDS = 5
 _MOST_BACKGROUND = 5_000
 
@@ -60,10 +60,11 @@ class NoveltyScan:
         batch = Batch(sample.frame)
         self._views = sample.domain.views(batch)
         background = sample.domain.encode(batch, self._views)
-        prior = usual_prior(self._kind) or NOVELTY_PRIOR
-        self._detectors, known = _cross_fit(prior, background, sample.rows % _FOLDS, seed)
+        name, prior = usual(self._kind, self._views, examples=False)
+        learner = load_prior(prior).learner if prior else LEARNERS.load(str(name))()
+        self._detectors, known = _cross_fit(learner, background, sample.rows % _FOLDS, seed)
         self.scanner = Scanner(
-            f"novelty (prior {prior})",
+            f"novelty ({f'prior {prior}' if prior else name})",
             self._detectors[0],
             Calibration.of(known),
             self._views,
@@ -71,8 +72,7 @@ class NoveltyScan:
             background=background,
             rate=rate,
         )
-        intake.counts.clear()
-        intake.skipped.clear()
+        intake.forget()
 
     def findings(self, name: str) -> Iterator[list[Finding]]:
         """Yield the findings of each batch of one source; call in the order of the sources."""
@@ -94,11 +94,10 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _cross_fit(
-    prior: str, background: Encoded, folds: IntArray, seed: int
+    learner: Learner, background: Encoded, folds: IntArray, seed: int
 ) -> tuple[list[Detector], FloatArray]:
     """Return a detector a fold that never saw it, and every record's score by its own."""
     detectors: list[Detector] = []
-    learner = load_prior(prior).learner
     known = np.empty(background.n_records, np.float32)
     nothing = Labelled(background.take(np.empty(0, np.int64)), np.empty(0, np.int64))
     for fold in range(_FOLDS):
