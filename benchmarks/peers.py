@@ -8,6 +8,8 @@ Runs can be split over processes by --only, each with its own --output; then
     python benchmarks/peers.py --report FOLDER --report FOLDER --output docs/measured/bench
 
 writes one report of all their results; kinds of task may have been drawn differently often.
+--only and --learners choose among them; --one-split has one table a kind of record and task, of
+sets that take part in one split each.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -158,18 +161,34 @@ def told(result: Result) -> None:
     print(f"{result.scenario} {result.learner} {result.failed}", file=sys.stderr, flush=True)
 
 
-def report(folders: list[Path], output: Path) -> None:
+def report(arguments: argparse.Namespace) -> None:
     """Write one report of results measured apart, in the order of the plan's kinds of task."""
-    results = {r.digest: r for f in folders for r in read_results(f / RESULTS)}
+    found = {r.digest: r for f in arguments.report for r in read_results(f / RESULTS)}
+    wanted = set(arguments.learners.split(",")) - {""}
+    kept = [
+        replace(r, group=_merged(r.group)) if arguments.one_split else r
+        for r in found.values()
+        if (not wanted or r.learner in wanted)
+        and (not arguments.only or any(fnmatchcase(r.scenario, p) for p in arguments.only))
+    ]
     order = [t.suffix for t in plan().task]
-    kept = sorted(results.values(), key=lambda r: order.index(r.group.split("/", 2)[2]))
+    kept.sort(key=lambda r: order.index(r.group.split("/", 2)[2]))
     kept.sort(key=lambda r: r.group.split("/", 2)[:2])
     facts = {
         "Made by": "benchmarks/peers.py --size full, each kind of task in a run of its own",
         "Draws": f"as under each table, up to {plan().n_query} queries a class, seed {plan().seed}",
     }
-    write_report(output, kept, facts)
-    print(output / "report.md")
+    if arguments.one_split:
+        facts["Splits"] = (
+            "`unseen`: unseen classes of sets that some prior was trained on, all classes of others"
+        )
+    write_report(arguments.output, kept, facts)
+    print(arguments.output / "report.md")
+
+
+def _merged(group: str) -> str:
+    room, _, kind = group.split("/", 2)
+    return f"{room}/unseen/{kind}"
 
 
 def main() -> None:
@@ -183,9 +202,10 @@ def main() -> None:
     parser.add_argument("--classes", type=int)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--report", type=Path, action="append", default=[])
+    parser.add_argument("--one-split", action="store_true", help="in a report")
     arguments = parser.parse_args()
     if arguments.report:
-        report(arguments.report, arguments.output)
+        report(arguments)
         return
     priors = {n: Path(p) for n, _, p in (text.partition("=") for text in arguments.prior)}
     request = Request(
