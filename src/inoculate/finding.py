@@ -87,6 +87,21 @@ class ScoreHistogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """The findings of one threat.
+
+    Attributes:
+        threat: its name.
+        n_findings: all of them, also those not kept.
+        n_files: files they were found in.
+    """
+
+    threat: str
+    n_findings: int
+    n_files: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole scan.
 
@@ -100,12 +115,15 @@ class Report:
         n_findings: findings, also those not kept in ``findings``, less the excepted ones.
         findings: kept findings, in order of time of reading.
         skipped: problem -> count of records that were skipped.
+        left_out: problem -> count of files of a folder or archive that were left out.
         notes: lines the user must read (a cut capture, a promise that cannot be kept ...).
         histogram: spread of scores, where it was kept.
         seconds: wall time of reading and scoring.
         truth: for a demo: recall, realised false alarms and the like, by name.
         unit: what a record is.
         n_excepted: records over the threshold that an exception kept from being findings.
+        families: the findings by threat, most first.
+        n_files: files that were read, those in folders and archives too.
     """
 
     detector: str
@@ -123,6 +141,9 @@ class Report:
     truth: dict[str, float] = field(default_factory=dict)
     unit: str = "record"
     n_excepted: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    families: tuple[Family, ...] = ()
+    n_files: int = 0
 
 
 class Renderer(ABC):

@@ -128,8 +128,8 @@ def test_bad_records_are_counted_and_skipped_where_that_is_asked_for(run):
     assert len(out.splitlines()) == 3
     assert "3 findings in 60 rows" in err
     assert "skipping bad records, the first: x.csv:20: column 'size' is 'many'" in err
-    assert "skipped 2 records: column 'size' is 'many'" in err
-    assert "skipped 1 records: column 'size' is 'inf'" in err
+    assert "2 rows skipped: column 'size' is 'many'" in err
+    assert "1 row skipped: column 'size' is 'inf'" in err
 
 
 def test_without_a_detector_a_bad_source_does_not_stop_the_others(run):

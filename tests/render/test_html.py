@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from inoculate.finding import ScoreHistogram
+from inoculate.finding import Family, ScoreHistogram
 from inoculate.render.html import Html
 from tests.render.samples import (
     assert_safe_for_a_terminal,
@@ -78,6 +78,20 @@ def test_the_page_says_what_was_found_and_why():
         "0.04 %",
     ):
         assert part in page.text
+
+
+def test_findings_are_counted_by_threat_where_that_says_more():
+    ranked = (Family("worm<b>", 1_234, 12), Family("slowite", 1, 1))
+    made = report([finding()], threats=("slowite", "worm<b>"), families=ranked, n_files=40)
+    text = Html().end(made)
+    page = Page(text)
+    assert set(page.tags) <= EXPECTED
+    assert "1,234" in page.text
+    assert "worm<b>" in page.text
+    assert text.index("worm&lt;b&gt;</td>") < text.index("10.0.0.5")
+    assert "in how many files" not in Page(Html().end(report([finding()]))).text
+    many = tuple(Family(f"t{i}", 1, 1) for i in range(60))
+    assert "and 10 threats more" in Html().end(report(threats=("a", "b"), families=many))
 
 
 @pytest.mark.parametrize("made", [report(), report([finding()]), hostile_report()])

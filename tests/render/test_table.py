@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from inoculate.finding import Family
 from inoculate.render import table as module
 from inoculate.render.table import Table
 from tests.render.samples import assert_safe_for_a_terminal, finding, hostile_report, report
@@ -69,6 +70,44 @@ def test_skipped_records_notes_and_truth_end_the_table():
     assert "note: promise cannot be kept" in lines
     assert "  recall: 98 %" in lines
     assert "  adapt seconds: 0.2" in lines
+
+
+def test_files_left_out_are_told_as_files():
+    made = report(skipped={"bad number": 1}, left_out={"not of kind pe": 12, "encrypted": 1})
+    lines = shown(made).splitlines()
+    assert lines[-3:] == [
+        "note: 1 flow skipped: bad number",
+        "note: 12 files left out: not of kind pe",
+        "note: 1 file left out: encrypted",
+    ]
+
+
+def test_findings_are_counted_by_threat_where_that_says_more():
+    ranked = (Family("worm", 1_234, 12), Family("slowite", 1, 1))
+    made = report([finding()], threats=("slowite", "worm"), families=ranked, n_files=40)
+    lines = shown(made).splitlines()
+    at = lines.index("  worm     1,234 findings  in 12 files")
+    assert lines[at + 1] == "  slowite       1 finding  in 1 file"
+    assert at < next(i for i, line in enumerate(lines) if "10.0.0.5" in line)
+    one_file = shown(report([finding()], threats=("slowite", "worm"), families=ranked, n_files=1))
+    assert "  worm     1,234 findings\n" in one_file
+    folder = shown(report([finding()], families=ranked[1:], n_files=2))
+    assert "  slowite  1 finding  in 1 file\n" in folder
+    plain = shown(report([finding()], families=ranked[1:], n_files=1))
+    assert "in 1 file" not in plain
+    assert plain == shown(report([finding()]))
+
+
+def test_many_threats_are_bounded_and_made_safe():
+    ranked = tuple(Family(f"threat {i}", 9, 3) for i in range(1_000))
+    made = report([finding()], threats=tuple(f.threat for f in ranked), families=ranked, n_files=3)
+    text = shown(made)
+    assert text.count("9 findings  in 3 files") == 20
+    assert "  and 980 threats more" in text
+    bad = (Family("\x1b[31mevil\n[bold]" + "x" * 500, 1, 1),)
+    text = shown(report([finding()], threats=("a", "b"), families=bad, n_files=2))
+    assert_safe_for_a_terminal(text)
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_of_a_long_origin_the_end_is_shown():

@@ -60,7 +60,9 @@ def test_many_files_become_few_batches_and_others_are_counted(zoo):
     assert origins[0] == f"{zoo}/00.exe"
     assert f"{zoo}/more.zip!in/38.exe" in origins
     assert origins == sorted(origins)
-    assert intake.skipped == {"file is not of kind pe": 3, "links are not followed": 1}
+    assert intake.left_out == {"not of kind pe": 3, "links are not followed": 1}
+    assert not intake.skipped
+    assert intake.n_files == 40
     assert intake.counts == {str(zoo): 40}
 
 
@@ -73,7 +75,7 @@ def test_the_kind_of_most_files_is_taken_where_none_is_asked_for(zoo):
 def test_a_format_asked_for_is_taken_and_named(zoo):
     intake = Intake(format="elf")
     assert sum(len(b) for _, b in intake.read([str(zoo)])) == 1
-    assert intake.skipped["file is not elf"] == 42
+    assert intake.left_out["not elf"] == 42
     with pytest.raises(NotFoundError):
         list(Intake(format="nothing").read([str(zoo)]))
 
@@ -110,7 +112,7 @@ def test_captures_and_logs_in_a_folder_are_the_flows_they_are_alone(tmp_path):
     found = list(intake.read([str(tmp_path)], kind="flow"))
     assert sum(len(b) for _, b in found) == alone
     assert {type(d).__name__ for d, _ in found} == {"Pcap", "ZeekConn"}
-    assert intake.skipped == {"file is not of kind flow": 1}
+    assert intake.left_out == {"not of kind flow": 1}
 
 
 def test_one_damaged_log_does_not_keep_the_others_from_being_read(tmp_path):
@@ -154,7 +156,10 @@ def test_a_folder_of_examples_adapts_and_a_folder_is_scanned(tmp_path, zoo):
     found = {f.record["name"] for f in outcome.report.findings}
     assert {f"{i:02}.exe" for i in range(5)} <= found
     assert len(found) <= 7
-    assert outcome.report.skipped["file is not of kind pe"] >= 1
+    assert outcome.report.left_out["not of kind pe"] >= 1
+    (family,) = outcome.report.families
+    assert (family.threat, family.n_findings, family.n_files) == ("Packer", len(found), len(found))
+    assert outcome.report.n_files == outcome.report.n_records
     assert outcome.report.findings[0].record["sha256"]
     assert not outcome.errors
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from inoculate.cli import terminal
+from inoculate.render._text import counted
 
 Context = Literal["auto", "yes", "no"]
 
@@ -100,4 +101,6 @@ def promise_lines(report: "AdaptReport") -> Iterator[tuple[str, str]]:
     for line in report.notes:
         yield "note", line
     for problem, count in report.skipped.items():
-        yield "skipped", f"{count:,} records: {problem}"
+        yield "skipped", f"{counted(count, unit)}: {problem}"
+    for problem, count in report.left_out.items():
+        yield "files", f"{counted(count, 'file')} left out: {problem}"

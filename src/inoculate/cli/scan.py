@@ -7,6 +7,7 @@ import typer
 
 from inoculate.cli import terminal
 from inoculate.finding import Finding, Report
+from inoculate.render._text import counted, skipped
 
 
 def scan_command(
@@ -66,12 +67,12 @@ def scan_command(
 
 
 def _summary(report: Report) -> Iterator[str]:
+    found = counted(report.n_findings, "finding")
     yield (
-        f"{report.n_findings:,} findings in {report.n_records:,} {report.unit}s at a promised "
+        f"{found} in {counted(report.n_records, report.unit)} at a promised "
         f"false-alarm rate of {report.false_alarms:.4g}"
     )
     if report.n_excepted:
         yield f"{report.n_excepted:,} more were excepted"
     yield from report.notes
-    for problem, count in report.skipped.items():
-        yield f"skipped {count:,} records: {problem}"
+    yield from skipped(report)

@@ -11,6 +11,7 @@ import typer
 from inoculate.cli import terminal
 from inoculate.errors import InputError
 from inoculate.finding import Finding
+from inoculate.render._text import counted, skipped
 
 
 def watch_command(
@@ -78,12 +79,13 @@ def watch_command(
 
 def _say(watched: Any) -> None:
     report = watched.report
-    terminal.warn(f"{report.n_findings:,} findings in {report.n_records:,} {report.unit}s")
+    found = counted(report.n_findings, "finding")
+    terminal.warn(f"{found} in {counted(report.n_records, report.unit)}")
     if report.n_excepted:
         terminal.warn(f"{report.n_excepted:,} more were excepted")
     for line in report.notes:
         terminal.warn(line)
-    for problem, count in report.skipped.items():
-        terminal.warn(f"skipped {count:,} records: {problem}")
+    for line in skipped(report):
+        terminal.warn(line)
     for name, count in watched.lost.items():
         terminal.warn(f"{name}: the kernel dropped {count:,} packets")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from inoculate.finding import Finding, Report
+from inoculate.finding import Family, Finding, Report
 
 # CSI and OSC sequences as a whole, then any lone control, bidirectional or invisible character
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
@@ -162,9 +162,20 @@ def found(report: Report) -> str:
 
 
 def skipped(report: Report) -> list[str]:
-    """Return a line for each problem that made records be skipped, most frequent first."""
-    problems = sorted(report.skipped.items(), key=lambda item: -item[1])
-    return [f"{counted(n, report.unit)} skipped: {clean(problem)}" for problem, n in problems]
+    """Return a line for each problem of records and then of files, the most frequent first."""
+    records = sorted(report.skipped.items(), key=lambda item: -item[1])
+    files = sorted(report.left_out.items(), key=lambda item: -item[1])
+    lines = [f"{counted(n, report.unit)} skipped: {clean(problem)}" for problem, n in records]
+    return lines + [f"{counted(n, 'file')} left out: {clean(problem)}" for problem, n in files]
+
+
+def families(report: Report) -> tuple[Family, ...]:
+    """Return the findings by threat where that says more than the findings: else nothing.
+
+    So it is with more than one threat, and where one source held several files.
+    """
+    tells = len(report.threats) > 1 or report.n_files > len(report.sources)
+    return report.families if tells else ()
 
 
 def figure(name: str, value: float) -> str:

@@ -14,6 +14,7 @@ from inoculate.render._charts import N_COLORS, bar, colour, distribution, timeli
 from inoculate.render._text import (
     clean,
     counted,
+    families,
     figure,
     looked_for,
     place,
@@ -75,6 +76,7 @@ class Html(Renderer):
         yield _figures(report)
         yield _truth(report)
         yield _notes(report)
+        yield _families(report, ranked)
         yield _timeline(report, ranked)
         columns = self._columns(report)
         pictures = _distribution(report, width=520 if columns else 1040) + columns
@@ -204,6 +206,25 @@ def _notes(report: Report) -> str:
     items = "".join(f"<li>{_e(line, 1000)}</li>" for line in lines[:_MAX_LINES])
     more = f"<li>and {len(lines) - _MAX_LINES} more</li>" if len(lines) > _MAX_LINES else ""
     return _card("To know", "", f"<ul>{items}{more}</ul>", css="notes")
+
+
+def _families(report: Report, ranked: list[str]) -> str:
+    known = families(report)
+    if not known:
+        return ""
+    rows = "".join(
+        f'<tr><td class="threat">{_key(colour(f.threat, ranked))}{_e(f.threat, 60)}</td>'
+        f'<td class="number">{f.n_findings:,}</td><td class="number">{f.n_files:,}</td></tr>'
+        for f in known[:_MAX_LINES]
+    )
+    left = len(known) - _MAX_LINES
+    more = f'<p class="soft">and {counted(left, "threat")} more</p>' if left > 0 else ""
+    return _card(
+        "Threats",
+        "what was found of each, and in how many files",
+        '<table class="findings"><thead><tr><th>threat</th><th class="number">findings</th>'
+        f'<th class="number">files</th></tr></thead><tbody>{rows}</tbody></table>{more}',
+    )
 
 
 def _timeline(report: Report, ranked: list[str]) -> str:

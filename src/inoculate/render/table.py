@@ -16,6 +16,7 @@ from inoculate.finding import Finding, Renderer, Report
 from inoculate.render._text import (
     clean,
     counted,
+    families,
     figure,
     found,
     looked_for,
@@ -80,23 +81,37 @@ class Table(Renderer):
 
     def _parts(self, report: Report) -> Iterable[RenderableType]:
         yield from _head(report)
+        yield from self._families(report)
         shown = strongest(report.findings, self.n_shown)
         if shown:
             yield self._grid(report, shown)
             yield from _more(report, len(shown))
         yield from _foot(report)
 
+    def _families(self, report: Report) -> Iterable[RenderableType]:
+        ranked = families(report)
+        if not ranked:
+            return
+        grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        for justify in ("left", "right", "left"):
+            grid.add_column(justify=justify)
+        for family in ranked[:_MAX_LINES]:
+            found = Text(counted(family.n_findings, "finding"))
+            files = f"in {counted(family.n_files, 'file')}" if report.n_files > 1 else ""
+            name = Text(f"  {clean(family.threat, 40)}", style=_style(report, family.threat))
+            grid.add_row(name, found, Text(files))
+        yield grid
+        if len(ranked) > _MAX_LINES:
+            yield Text(f"  and {counted(len(ranked) - _MAX_LINES, 'threat')} more")
+
     def _grid(self, report: Report, shown: list[Finding]) -> Grid:
-        names = list(report.threats)
         width = min(max(len("threat"), *(len(clean(f.threat, 24)) for f in shown)), 24)
         title = _line(Text("threat"), width, Text(clean(report.unit, 40)), Text("p"))
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
         grid.add_column("#", justify="right", style="dim", no_wrap=True)
         grid.add_column(title, ratio=1)
         for i, finding in enumerate(shown, 1):
-            index = names.index(finding.threat) if finding.threat in names else 0
-            style = f"bold {_STYLES[index % len(_STYLES)]}"
-            threat = Text(clean(finding.threat, 24), style=style)
+            threat = Text(clean(finding.threat, 24), style=_style(report, finding.threat))
             grid.add_row(str(i), Group(*self._cell(finding, threat, width)))
         return grid
 
@@ -111,6 +126,11 @@ class Table(Renderer):
             reasons.add_row("·", Text(clean(reason.text)))
         if finding.reasons:
             yield reasons
+
+
+def _style(report: Report, threat: str) -> str:
+    index = report.threats.index(threat) if threat in report.threats else 0
+    return f"bold {_STYLES[index % len(_STYLES)]}"
 
 
 def _line(threat: Text, width: int, name: Text, p: Text) -> Grid:

@@ -100,6 +100,7 @@ class _Reading:
     sniffer: Sniffer
     n_files: int = 0
     n_fitting: int = 0
+    told: bool = False
     failures: list[InputError] = field(default_factory=list)
 
     @property
@@ -117,16 +118,18 @@ class _Reading:
             else:
                 found = self.sniffer.best(source, self.kind)
             if found is None:
-                self.intake.skip(f"file is not {self.wanted}")
+                self.intake.leave_out(f"not {self.wanted}")
                 continue
             self.n_fitting += 1
+            self.intake.n_files += 1
             yield DOMAINS.load(found)(), source
 
     def skip(self, error: RecordError) -> None:
         """Count a file that is left out; the first of them is shown."""
-        if not self.intake.skipped:
+        if not self.told:
             self.intake.note(f"files are left out, the first: {error}")
-        self.intake.skip(error.problem)
+        self.told = True
+        self.intake.leave_out(error.problem)
 
     def batches(self, files: _Files) -> Iterator[tuple[Domain, Batch]]:
         """Yield batches as they come, file by file or many files at once."""

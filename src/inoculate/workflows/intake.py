@@ -30,8 +30,10 @@ class Intake:
 
     Attributes:
         skipped: problem -> count of records skipped; beyond 20 problems the rest is one.
+        left_out: the same of files in folders and archives that were not read.
         notes: lines about sources that were cut short.
         counts: records read of each source, in order.
+        n_files: files read, those in folders and archives too.
     """
 
     format: str | None = None
@@ -39,6 +41,8 @@ class Intake:
     skipped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    n_files: int = 0
 
     def on_bad(self, error: RecordError) -> None:
         """Count a bad record, or stop.
@@ -51,15 +55,20 @@ class Intake:
         elif self.skip_bad_records:
             if not self.skipped:
                 self.note(f"skipping bad records, the first: {error}")
-            self.skip(error.problem)
+            _count(self.skipped, error.problem)
         else:
             raise error
 
-    def skip(self, problem: str) -> None:
-        """Count what was left out; beyond 20 problems the rest is one."""
-        # a problem may quote its record, so there can be as many as records
-        known = problem in self.skipped or len(self.skipped) < _MOST_PROBLEMS
-        self.skipped[problem if known else _OTHER_PROBLEMS] += 1
+    def leave_out(self, problem: str) -> None:
+        """Count a file that is not read."""
+        _count(self.left_out, problem)
+
+    def forget(self) -> None:
+        """Begin to count anew: the same sources are read again."""
+        self.counts.clear()
+        self.skipped.clear()
+        self.left_out.clear()
+        self.n_files = 0
 
     def note(self, line: str) -> None:
         """Keep a line for the user; bounded, since attackers write our input."""
@@ -103,6 +112,7 @@ class Intake:
                         "format, --input-format NAME tells what it lacks"
                     )
                 self.counts.setdefault(name, 0)
+                self.n_files += 1
                 for batch in domain.read(source, on_bad=self.on_bad):
                     self.counts[name] += len(batch)
                     yield domain, batch
@@ -124,6 +134,12 @@ class Intake:
                 f"{source.name}: no known format fits; --input-format takes one of {known}"
             )
         return DOMAINS.load(best)()
+
+
+def _count(problems: Counter[str], problem: str) -> None:
+    # a problem may quote its record, so there can be as many as records
+    known = problem in problems or len(problems) < _MOST_PROBLEMS
+    problems[problem if known else _OTHER_PROBLEMS] += 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -162,11 +162,14 @@ def report(
         n_findings=scanner.n_findings,
         findings=tuple(kept),
         skipped=dict(intake.skipped),
+        left_out=dict(intake.left_out),
         notes=(*notes, *intake.notes),
         histogram=scanner.histogram(),
         seconds=seconds,
         unit=unit,
         n_excepted=scanner.exceptions.n_excepted if scanner.exceptions else 0,
+        families=scanner.families.ranked(),
+        n_files=intake.n_files,
     )
 
 

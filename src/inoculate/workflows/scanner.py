@@ -16,6 +16,7 @@ from inoculate.reasons import Explainer
 from inoculate.task import Encoded
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions
+from inoculate.workflows.families import Families
 
 _BINS = 60
 
@@ -42,6 +43,7 @@ class Scanner:
         exceptions: keep some records from being findings; None keeps none.
         drift: compares the records with the background; None does not.
         detector, views: as given.
+        families: the findings so far by threat.
         notes: one line for each format that does not know much of what the background knew.
     """
 
@@ -63,6 +65,7 @@ class Scanner:
         self.threshold = calibration.threshold(self.rate)
         self.n_records = self.n_findings = 0
         self.notes: list[str] = []
+        self.families = Families()
         self.exceptions: Exceptions | None = None
         self.drift: Drift | None = None
         self._told: set[type[Domain]] = set()
@@ -109,10 +112,12 @@ class Scanner:
                 self._explainer.explain(x.take(explained), best[: len(explained)]),
             )
         shown, rows = _identified(domain, batch, hits)
-        return [
+        findings = [
             self._finding(row, shown, float(alarm[hit]), float(p), int(cls), why)
             for row, hit, p, cls, why in zip(rows, hits, p_values, best, reasons, strict=True)
         ]
+        self.families.add(findings, whole_files=domain.whole_files)
+        return findings
 
     def bare(
         self, domain: Domain, batch: Batch, scores: Scores, rows: npt.NDArray[np.intp]
