@@ -127,7 +127,7 @@ class _Reading:
     def skip(self, error: RecordError) -> None:
         """Count a file that is left out; the first of them is shown."""
         if not self.told:
-            self.intake.note(f"files are left out, the first: {error}")
+            self.intake.note(f"left out, for example {error}")
         self.told = True
         self.intake.leave_out(error.problem)
 
