@@ -112,7 +112,8 @@ class Report:
         threshold: alarm scores at or above it are findings.
         sources: name of each source, with records read.
         n_records: records scanned.
-        n_findings: findings, also those not kept in ``findings``, less the excepted ones.
+        n_findings: findings, also those not kept in ``findings``, less the excepted and
+            the baseline's.
         findings: kept findings, in order of time of reading.
         skipped: problem -> count of records that were skipped.
         left_out: problem -> count of files of a folder or archive that were left out.
@@ -124,6 +125,8 @@ class Report:
         n_excepted: records over the threshold that an exception kept from being findings.
         families: the findings by threat, most first.
         n_files: files that were read, those in folders and archives too.
+        n_baseline: findings left out because a baseline holds them.
+        errors: a line for each source that could not be read to its end.
     """
 
     detector: str
@@ -144,6 +147,8 @@ class Report:
     left_out: dict[str, int] = field(default_factory=dict)
     families: tuple[Family, ...] = ()
     n_files: int = 0
+    n_baseline: int = 0
+    errors: tuple[str, ...] = ()
 
 
 class Renderer(ABC):

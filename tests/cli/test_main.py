@@ -56,7 +56,7 @@ def test_results_go_to_stdout_and_everything_else_to_stderr(made):
     assert "3 findings in 33 flows" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["table", "jsonl", "csv", "ecs", "html"])
+@pytest.mark.parametrize("name", ["table", "jsonl", "csv", "ecs", "html", "sarif"])
 def test_every_format_writes_to_a_file(made, name):
     target = made / f"out.{name}"
     done = run("scan", "conn.log", "-d", "upload.detector", "-f", name, "-o", target, cwd=made)
@@ -77,7 +77,7 @@ def test_standard_input_is_read(made):
     [
         (("scan", "nowhere.pcap", "-d", "upload.detector"), 2, "nowhere.pcap"),
         (("scan", "conn.log", "-d", "nowhere.detector"), 4, "nowhere.detector"),
-        (("scan", "conn.log", "-d", "upload.detector", "-f", "sarif"), 4, "sarif"),
+        (("scan", "conn.log", "-d", "upload.detector", "-f", "word"), 4, "word"),
         (("scan", "conn.log", "-d", "upload.detector", "--false-alarms", "2"), 2, "false-alarms"),
         (("adapt", "-e", "few.log", "-b", "few.log", "-o", "few.log/x.detector"), 2, "few.log"),
         (("show", "nothing"), 4, "nothing"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from inoculate.cli import terminal
+from inoculate.errors import InputError
 from inoculate.finding import Finding, Report
 from inoculate.render._text import counted, skipped
 
@@ -16,9 +17,23 @@ def scan_command(
         None, "--detector", "-d", help="What to look for; without it, what is new."
     ),
     false_alarms: float = terminal.RateOption,
-    format: str = typer.Option("table", "--format", "-f", help="table, jsonl, csv, ecs or html."),
+    format: str = typer.Option(
+        "table", "--format", "-f", help="table, jsonl, csv, ecs, html or sarif."
+    ),
     output: Path | None = typer.Option(None, "--output", "-o", help="Write here, not to stdout."),
     exceptions: Path | None = terminal.ExceptionsOption,
+    baseline: Path | None = typer.Option(
+        None, "--baseline", help="Do not report the findings that this file holds."
+    ),
+    write_baseline: Path | None = typer.Option(
+        None, "--write-baseline", help="Write all findings to a baseline file."
+    ),
+    fail_on: str = typer.Option(
+        "any",
+        "--fail-on",
+        metavar="never|any|RATE",
+        help="When findings make the exit code 1; RATE: where one would alarm at that rate too.",
+    ),
     input_format: str | None = terminal.FormatOption,
     skip_bad_records: bool = terminal.SkipOption,
     seed: int = terminal.SeedOption,
@@ -26,8 +41,9 @@ def scan_command(
 ) -> int:
     """Scan files for what a detector knows, or, without one, for what is new.
 
-    Exit code 0: no findings; 1: findings; 2: something could not be read.
+    Exit code 0: no findings; 1: findings, see --fail-on; 2: something could not be read.
     """
+    rate = _fail_rate(fail_on)
     renderer = terminal.renderer(format, output)
     from inoculate.workflows.scan import ScanRequest, scan
 
@@ -39,6 +55,9 @@ def scan_command(
         skip_bad_records=skip_bad_records,
         seed=seed,
         exceptions=exceptions,
+        baseline=baseline,
+        write_baseline=write_baseline,
+        fail_on=rate,
     )
     with terminal.output(output) as out, terminal.progress(quiet) as progress:
         out.write(renderer.begin())
@@ -63,7 +82,16 @@ def scan_command(
         return 130
     if outcome.errors:
         return outcome.errors[0].exit_code
-    return 1 if outcome.report.n_findings else 0
+    return 1 if outcome.n_failing and fail_on != "never" else 0
+
+
+def _fail_rate(text: str) -> float | None:
+    if text in ("never", "any"):
+        return None
+    try:
+        return float(text)
+    except ValueError as err:
+        raise InputError(f"--fail-on is {text!r}; expected never, any or a rate") from err
 
 
 def _summary(report: Report) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from inoculate.errors import InoculateError, InputError
 from inoculate.finding import Finding, Report
 from inoculate.store.detector import StoredDetector, load_detector
 from inoculate.store.manifest import HELD_OUT_FILE
+from inoculate.workflows.baseline import Baseline, read_baseline
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions, read_exceptions
 from inoculate.workflows.intake import Intake
@@ -37,6 +38,10 @@ class ScanRequest:
         seed: for the sample that a scan without detector takes as background.
         exceptions: file of what shall not be reported.
         today: what expiry is held against; None takes the clock's day, in UTC.
+        baseline: file of findings that are known and not to be reported.
+        write_baseline: file to write all findings to, those of ``baseline`` too.
+        fail_on: false-alarm rate, in (0, ``false_alarms``]: findings that alarm at it as well
+            are counted as failing; None counts every finding.
     """
 
     sources: tuple[str, ...]
@@ -48,6 +53,9 @@ class ScanRequest:
     seed: int = 0
     exceptions: Path | None = None
     today: date | None = None
+    baseline: Path | None = None
+    write_baseline: Path | None = None
+    fail_on: float | None = None
 
 
 def ignore(_: object) -> None:
@@ -62,11 +70,13 @@ class Outcome:
         report: what was found, also when it ended early.
         errors: one for each source that could not be read to its end.
         interrupted: True when the user stopped it.
+        n_failing: findings that count for ``fail_on``.
     """
 
     report: Report
     errors: tuple[InoculateError, ...] = ()
     interrupted: bool = False
+    n_failing: int = 0
 
 
 def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = ignore) -> Outcome:
@@ -76,12 +86,15 @@ def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = igno
     before is kept. ``KeyboardInterrupt`` ends the reading in the same way.
 
     Raises:
-        InputError: no source, a rate outside (0, 1), or no background to be had.
+        InputError: no source, a rate outside (0, 1), no background to be had, or a baseline
+            that cannot be read or written.
         RecordError: an exception that is incomplete.
         ArtifactError: the detector on disk is damaged or foreign.
     """
     check_request(request.sources, request.false_alarms)
+    _check_fail_on(request)
     start = time.perf_counter()
+    baseline = _open_baseline(request)
     intake = Intake(request.format, request.skip_bad_records)
     if request.detector is None:
         novelty = NoveltyScan(intake, request.sources, request.false_alarms, seed=request.seed)
@@ -91,24 +104,82 @@ def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = igno
         scanner, unit = detector_scanner(stored, request.false_alarms), stored.manifest.unit
         read = partial(_findings, scanner, intake, stored.manifest.kind)
     scanner.exceptions = open_exceptions(request.exceptions, request.today)
-    kept: list[Finding] = []
-    errors: list[InoculateError] = []
+    scanner.baseline = baseline
+    state = _State(request, scanner, sink, progress)
     interrupted = False
     try:
         for name in request.sources:
-            try:
-                for findings in read(name):
-                    sink(findings)
-                    kept += findings[: request.most_kept - len(kept)]
-                    progress(scanner.n_records)
-            except InoculateError as err:
-                errors.append(err)
+            state.take(read(name))
     except KeyboardInterrupt:
         interrupted = True
         intake.note(f"stopped by the user after {scanner.n_records:,} {unit}s")
     seconds = time.perf_counter() - start
-    result = report(scanner, intake, kept, unit=unit, seconds=seconds)
-    return Outcome(result, tuple(errors), interrupted)
+    told = report(scanner, intake, state.kept, unit=unit, seconds=seconds)
+    told = replace(told, errors=tuple(str(e) for e in state.errors))
+    if baseline is not None:
+        told = _with_baseline(told, baseline, request, whole=not (state.errors or interrupted))
+    if state.note:
+        told = replace(told, notes=(*told.notes, state.note))
+    return Outcome(told, tuple(state.errors), interrupted, state.n_failing)
+
+
+@dataclass(eq=False)
+class _State:
+    """What a scan has found so far, and what went wrong."""
+
+    request: ScanRequest
+    scanner: Scanner
+    sink: Sink
+    progress: Progress
+    kept: list[Finding] = field(default_factory=list)
+    errors: list[InoculateError] = field(default_factory=list)
+    n_failing: int = 0
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        self.rate = 1.0
+        if self.request.fail_on is not None:
+            self.rate, note = self.scanner.promise(self.request.fail_on)
+            self.note = f"--fail-on: {note}" if note else None
+
+    def take(self, batches: Iterator[list[Finding]]) -> None:
+        """Take the findings of one source; its error is kept, and what was found before it."""
+        limit = self.rate * (1 + 1e-9)  # p-values are quotients, the rate a decimal
+        try:
+            for findings in batches:
+                self.sink(findings)
+                self.kept += findings[: self.request.most_kept - len(self.kept)]
+                self.n_failing += sum(f.p_value <= limit for f in findings)
+                self.progress(self.scanner.n_records)
+        except InoculateError as err:
+            self.errors.append(err)
+
+
+def _check_fail_on(request: ScanRequest) -> None:
+    if request.fail_on is not None and not 0 < request.fail_on <= request.false_alarms:
+        raise InputError(
+            f"--fail-on is {request.fail_on}; expected a rate above 0 and at most that of "
+            f"--false-alarms, {request.false_alarms}, since nothing else is reported"
+        )
+
+
+def _open_baseline(request: ScanRequest) -> Baseline | None:
+    if request.baseline is None and request.write_baseline is None:
+        return None
+    known = read_baseline(request.baseline) if request.baseline else None
+    return Baseline(known, request.write_baseline)
+
+
+def _with_baseline(
+    told: Report, baseline: Baseline, request: ScanRequest, *, whole: bool
+) -> Report:
+    """Write the baseline that was asked for, and return the report with what there is to say."""
+    notes = list(baseline.notes(told.detector, whole=whole))
+    if whole:
+        baseline.write(told.detector)
+    elif request.write_baseline is not None:
+        notes.append(f"{request.write_baseline} was not written: not everything was read")
+    return replace(told, notes=(*told.notes, *notes), n_baseline=baseline.n_hidden)
 
 
 def _findings(scanner: Scanner, intake: Intake, kind: str, name: str) -> Iterator[list[Finding]]:

@@ -14,6 +14,7 @@ from inoculate.finding import NOVELTY, Finding, Reason, ScoreHistogram, finding_
 from inoculate.learner import Detector, Scores
 from inoculate.reasons import Explainer
 from inoculate.task import Encoded
+from inoculate.workflows.baseline import Baseline
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions
 from inoculate.workflows.families import Families
@@ -41,6 +42,7 @@ class Scanner:
         threshold: alarm scores at or above it are findings.
         n_records, n_findings: counted so far.
         exceptions: keep some records from being findings; None keeps none.
+        baseline: holds findings that are known already; None holds none.
         drift: compares the records with the background; None does not.
         detector, views: as given.
         families: the findings so far by threat.
@@ -67,6 +69,7 @@ class Scanner:
         self.notes: list[str] = []
         self.families = Families()
         self.exceptions: Exceptions | None = None
+        self.baseline: Baseline | None = None
         self.drift: Drift | None = None
         self._told: set[type[Domain]] = set()
         known = ~np.isnan(background.stacked())
@@ -97,7 +100,6 @@ class Scanner:
             self.drift.add(x, alarm)
         if self.exceptions is not None:
             hits = hits[self.exceptions.left(self.bare(domain, batch, scores, hits))]
-        self.n_findings += len(hits)
         if not len(hits):
             return []
         best = scores.best()[hits]
@@ -116,8 +118,15 @@ class Scanner:
             self._finding(row, shown, float(alarm[hit]), float(p), int(cls), why)
             for row, hit, p, cls, why in zip(rows, hits, p_values, best, reasons, strict=True)
         ]
+        if self.baseline is not None:
+            findings = self.baseline.new(findings)
+        self.n_findings += len(findings)
         self.families.add(findings, whole_files=domain.whole_files)
         return findings
+
+    def promise(self, rate: float) -> tuple[float, str | None]:
+        """Return the rate that can be kept, and a line where it is not the one asked for."""
+        return self._calibration.promise(rate)
 
     def bare(
         self, domain: Domain, batch: Batch, scores: Scores, rows: npt.NDArray[np.intp]
