@@ -169,6 +169,8 @@ def _text(value: object) -> str | None:
 def _number(value: object) -> str | None:
     if type(value) is int and 0 <= value <= _LARGEST_NUMBER:
         return str(value)
+    if type(value) is str and value.isdecimal() and value.isascii() and len(value) <= 10:
+        return str(int(value))
     if isinstance(value, dict):
         value = value.get("#text")
     if value is None:
