@@ -17,6 +17,8 @@ ROOT = Root(Path("/work/shop"), Path("/work/shop/src"))
     [
         ("conn.log:17", Place("conn.log", line=17)),
         ("src/a.py:10-25", Place("src/a.py", line=10, last_line=25)),
+        ("src/a.js:10:31", Place("src/a.js", line=10, column=31)),
+        ("a.py:0:3", Place("a.py")),
         ("traffic.pcap#1234", Place("traffic.pcap", number=1234)),
         ("events.evtx@0", Place("events.evtx", number=0)),
         ("dir/a.zip!inner/b.exe", Place("dir/a.zip", "inner/b.exe")),
@@ -71,10 +73,11 @@ def test_a_uri_is_ascii_and_holds_no_character_with_a_meaning(path):
 
 
 def test_a_fingerprint_survives_moved_lines_white_space_and_the_way_a_path_is_written():
-    record = {"function": "login", "text": "a = 1\n  b", "line": 10}
+    record = {"name": "login", "text": "a = 1\n  b", "line": 10, "path": "a.py"}
     one = finding(origin="a.py:10-12", record=record, ts=None)
     moved = replace(
-        one, origin="/work/shop/src/a.py:90-92", record={**record, "text": "a = 1 b", "line": 90},
+        one, origin="/work/shop/src/a.py:90-92",
+        record={**record, "text": "a = 1 b", "line": 90, "path": "/work/shop/src/a.py"},
         score=0.2, p_value=0.5, finding_id="other", reasons=(),
     )  # fmt: skip
     assert fingerprint(one, ROOT) == fingerprint(moved, ROOT)

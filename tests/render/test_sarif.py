@@ -86,8 +86,8 @@ def test_a_finding_of_a_flow_says_rule_place_and_why():
     (result,) = run["results"]
     assert result["ruleId"] == "slowite"
     assert result["message"]["text"] == (
-        "slowite: 10.0.0.5:50022 -> 10.0.0.9:1883 tcp (flow 1). bytes sent 1.2 MB: above 99.8 % "
-        "of background. at most 0.04 % of benign flows score as high."
+        "slowite: 10.0.0.5:50022 -> 10.0.0.9:1883 tcp (flow 1). Because: bytes sent 1.2 MB: "
+        "above 99.8 % of background. At most 0.04 % of benign flows score as high."
     )
     (place,) = result["locations"]
     assert place["physicalLocation"] == {
@@ -107,6 +107,7 @@ def test_a_finding_of_a_flow_says_rule_place_and_why():
     [
         ("src/a.py:10", "src/a.py", {"startLine": 10}, None),
         ("src/a.py:10-25", "src/a.py", {"startLine": 10, "endLine": 25}, None),
+        ("src/a.js:10:31", "src/a.js", {"startLine": 10, "startColumn": 31}, None),
         ("logs/conn.log:17", "logs/conn.log", {"startLine": 17}, None),
         ("dir/a.zip!inner/b.exe", "dir/a.zip", None, "inner/b.exe"),
         ("dir/a.zip!inner/b.log:7", "dir/a.zip", None, "inner/b.log:7"),
@@ -192,14 +193,18 @@ def test_lines_that_reasons_name_are_related_locations_and_a_flow():
         reason("parameter q (line 11) reaches execute (line 14) and line 99 is elsewhere"),
         reason("no guard"),
     )
-    result = one(origin="a.py:10-20", reasons=why, record={"function": "find"})
+    record = {"path": "a.py", "name": "Users.find", "language": "python", "end_line": 20}
+    result = one(origin="a.py:10", reasons=why, record=record)
+    assert result["message"]["text"].startswith("slowite: Users.find. Because: parameter q")
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 10, "endLine": 20}
     lines = [x["physicalLocation"]["region"]["startLine"] for x in result["relatedLocations"]]
     assert lines == [11, 14]
     (flow,) = result["codeFlows"]
     steps = flow["threadFlows"][0]["locations"]
     assert [s["location"]["physicalLocation"]["region"]["startLine"] for s in steps] == [11, 14]
     assert result["locations"][0]["logicalLocations"][0] == {
-        "fullyQualifiedName": "find", "kind": "function",
+        "fullyQualifiedName": "Users.find", "kind": "function",
     }  # fmt: skip
     assert "codeFlows" not in one(origin="conn.log:17", reasons=why)
     assert "relatedLocations" not in one(origin="traffic.pcap#11", reasons=why)

@@ -1,8 +1,8 @@
 """What an origin says: file, place in an archive, line or number; and a finding's fingerprint.
 
 Every format writes origins of the same few forms: ``conn.log:17`` (a line), ``src/a.py:10-25``
-(lines), ``traffic.pcap#1234`` (a record by its number), ``b.exe`` (a whole file), each of them
-also within an archive, ``dir/a.zip!inner/b.exe``.
+(lines), ``src/a.js:10:31`` (a line and a column), ``traffic.pcap#1234`` (a record by its
+number), ``b.exe`` (a whole file), each of them also in an archive, ``dir/a.zip!inner/b.exe``.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from urllib.parse import quote
 from inoculate.finding import Finding
 
 STDIN = "stdin"
-_LINES = re.compile(r":(\d{1,10})(?:-(\d{1,10}))?\Z")
+_LINES = re.compile(r":(\d{1,10})(?:-(\d{1,10})|:(\d{1,10}))?\Z")
 _NUMBER = re.compile(r"[#@](\d{1,15})\Z")
 # only what ends as an archive does: "!" is legal in any file's name
 _ARCHIVE = re.compile(
@@ -27,7 +27,7 @@ _ARCHIVE = re.compile(
     r"|t[gbx]z2?|gz|bz2|xz)!(?=.)",
     re.IGNORECASE,
 )
-_LAST_LINE = 2**31 - 1
+_MOST = 2**31 - 1
 _PLACES = frozenset(
     [
         "line",
@@ -52,6 +52,7 @@ class Place:
         path: of the file, or of the archive, as the user or the folder named it.
         inside: path within the archive; empty where there is none.
         line, last_line: of the record, from 1; None where the origin says none.
+        column: where the record begins in its line, from 1, or None.
         number: of the record in a file that has no lines, or None.
     """
 
@@ -59,6 +60,7 @@ class Place:
     inside: str = ""
     line: int | None = None
     last_line: int | None = None
+    column: int | None = None
     number: int | None = None
 
 
@@ -66,23 +68,25 @@ def place_of(origin: str) -> Place:
     """Return what an origin says.
 
     Example:
-        >>> place_of("dir/a.zip!inner/b.log:17")
-        Place(path='dir/a.zip', inside='inner/b.log', line=17, last_line=None, number=None)
+        >>> place = place_of("dir/a.zip!inner/b.log:17")
+        >>> place.path, place.inside, place.line
+        ('dir/a.zip', 'inner/b.log', 17)
         >>> place_of("traffic.pcap#1234").number, place_of("src/a.py:10-25").last_line
         (1234, 25)
     """
-    line = last = number = None
+    line = last = column = number = None
     if found := _LINES.search(origin):
-        line, last = int(found[1]), int(found[2] or 0)
+        line, last, column = (int(found[i] or 0) for i in (1, 2, 3))
         origin = origin[: found.start()]
-        line = line if 1 <= line <= _LAST_LINE else None
-        last = last if line and line <= last <= _LAST_LINE else None
+        line = line if 1 <= line <= _MOST else None
+        last = last if line and line <= last <= _MOST else None
+        column = column if line and 1 <= column <= _MOST else None
     elif found := _NUMBER.search(origin):
         number, origin = int(found[1]), origin[: found.start()]
     inside = ""
     if found := _ARCHIVE.search(origin):
         origin, inside = origin[: found.end() - 1], origin[found.end() :]
-    return Place(origin, inside, line, last, number)
+    return Place(origin, inside, line, last, column, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +150,32 @@ def uri(path: str) -> str:
 def fingerprint(finding: Finding, root: Root) -> str:
     """Return what stays the same when the lines around a record move: 16 hexadecimal digits.
 
-    It is made of the threat, the file from the root, the record's time and its identity columns,
-    white space in text taken as one blank. A record without any identity, a row of a table say,
-    is known by the values its reasons name, and without reasons by its score; such fingerprints
-    hold for one detector. Records that are alike share one: count them.
+    It is made of the threat, the file from the root, the record's time and its identity columns
+    but lines and the path itself, white space in text taken as one blank. A record without any
+    identity, a row of a table say, is known by the values its reasons name, and without reasons
+    by its score; such fingerprints hold for one detector. Records that are alike share one:
+    count them.
     """
     place = place_of(finding.origin)
     path, _ = root.relative(place.path)
-    key = [finding.threat, path, place.inside, finding.ts, _identity(finding)]
+    key = [finding.threat, path, place.inside, finding.ts, _identity(finding, place)]
     return hashlib.sha256(json.dumps(key, default=str).encode()).hexdigest()[:16]
 
 
-def _identity(finding: Finding) -> Any:
+def without_place(finding: Finding, place: Place) -> dict[str, Any]:
+    """Return the known identity columns that do not merely say where the record lies."""
+    whole = f"{place.path}!{place.inside}" if place.inside else place.path
+    return {
+        name: value
+        for name, value in finding.record.items()
+        if value is not None and name not in _PLACES and value != whole
+    }
+
+
+def _identity(finding: Finding, place: Place) -> Any:
     known = {
         name: " ".join(value.split()) if isinstance(value, str) else value
-        for name, value in sorted(finding.record.items())
-        if name not in _PLACES and value is not None
+        for name, value in sorted(without_place(finding, place).items())
     }
     if known:
         return known

@@ -3,17 +3,19 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from inoculate import __version__
 from inoculate.finding import NOVELTY, Finding, Renderer, Report
-from inoculate.reading.origins import Place, Root, fingerprint, place_of, uri
+from inoculate.reading.origins import Place, Root, fingerprint, place_of, uri, without_place
 from inoculate.render._severity import level, severity, weaknesses
 from inoculate.render._text import clean, counted, plain, share, skipped, strongest, who
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST_RESULTS = 25_000
 _MOST_RELATED = 20
+_MOST_REASONS = 10
 _BASE = "%SRCROOT%"
 _LINE = re.compile(r"\bline (\d{1,9})\b")
 # a link, and a placeholder: a record's own text must make neither
@@ -25,9 +27,10 @@ class Sarif(Renderer):
 
     URIs are relative to the repository that the working folder lies in, else to that folder;
     of what lies elsewhere they are the whole path without its first ``/``. A result has a
-    region where its origin says lines; the number of a record and the place in an archive are
-    in its message and logical location. Where a reason names lines of the record itself
-    (``line 12``), they become related locations, and two or more in one reason a code flow.
+    region where its origin says lines (the last one may come as ``end_line`` of the record);
+    the number of a record and the place in an archive are in its message and logical location.
+    Where a reason names lines of the record itself (``line 12``), they become related
+    locations, and two or more in one reason a code flow.
 
     ``partialFingerprints`` hold ``fingerprint`` of the record and, after ``:``, which of those
     alike it is, in the order of reading. ``precision`` is what the promise says of this scan:
@@ -127,9 +130,9 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
     unit = clean(report.unit, 40)
     short = "New to this detector" if rule == NOVELTY else f"Looks like {rule}"
     full = (
-        f"A {unit} unlike the background, found without an example of a threat."
+        f"The detector knows no {unit} like this from its background; it has seen no example."
         if rule == NOVELTY
-        else f"A {unit} that the detector holds for {rule}, learned from a few examples."
+        else f"The detector takes this {unit} for {rule}, which it learned from a few examples."
     )
     text = (
         f"{full} At most {share(report.false_alarms)} of benign {unit}s alarm, as long as they "
@@ -161,7 +164,7 @@ def _precision(report: Report) -> str:
 
 
 def _result(finding: Finding, rule: str, index: int, root: Root, unit: str) -> dict[str, Any]:
-    place = place_of(finding.origin)
+    place = _placed(finding)
     related, flows = _steps(finding, place, root)
     made = {
         "ruleId": rule,
@@ -186,12 +189,19 @@ def _result(finding: Finding, rule: str, index: int, root: Root, unit: str) -> d
 def _message(finding: Finding, rule: str, place: Place, unit: str) -> str:
     which = f" ({unit} {place.number:,})" if place.number is not None else ""
     inside = f" in {place.inside}" if place.inside else ""
-    about = who(finding.record, 200) or place.path.rpartition("/")[2]
-    parts = [f"{rule}: {about}{inside}{which}"]
-    parts += [clean(r.text, 300) for r in finding.reasons[:10]]
-    parts.append(f"at most {share(finding.p_value)} of benign {unit}s score as high")
-    text = clean(". ".join(part.rstrip(".") for part in parts if part) + ".", 2000)
-    return _PLACEHOLDER.sub("{ ", _LINK.sub("] (", text))
+    parts = [f"{rule}: {_about(finding, place)}{inside}{which}"]
+    if finding.reasons:
+        why = "; ".join(clean(r.text, 300) for r in finding.reasons[:_MOST_REASONS])
+        parts.append(f"Because: {why}")
+    parts.append(f"At most {share(finding.p_value)} of benign {unit}s score as high.")
+    return _defused(". ".join(parts), 4000)
+
+
+def _about(finding: Finding, place: Place) -> str:
+    record = without_place(finding, place)
+    if {"name", "language"} <= set(record):
+        return clean(record["name"], 200)
+    return who(record, 200) or clean(place.path.rpartition("/")[2], 200)
 
 
 def _location(place: Place, root: Root, line: int | None = None) -> dict[str, Any]:
@@ -201,8 +211,9 @@ def _location(place: Place, root: Root, line: int | None = None) -> dict[str, An
     if line is not None:
         physical["region"] = {"startLine": line}
     elif place.line is not None and not place.inside:
-        last = {"endLine": place.last_line} if place.last_line else {}
-        physical["region"] = {"startLine": place.line} | last
+        region = {"startLine": place.line}
+        region |= {"startColumn": place.column} if place.column else {}
+        physical["region"] = region | ({"endLine": place.last_line} if place.last_line else {})
     return {"physicalLocation": physical}
 
 
@@ -211,8 +222,8 @@ def _logical(finding: Finding, place: Place) -> dict[str, Any]:
     if place.inside:
         line = f":{place.line}" if place.line is not None else ""
         names.append((place.inside + line, "resource"))
-    if function := finding.record.get("function"):
-        names.append((str(function), "function"))
+    if {"name", "language"} <= set(finding.record):  # of source code
+        names.append((str(finding.record["name"]), "function"))
     found = [{"fullyQualifiedName": t, "kind": k} for name, k in names if (t := clean(name, 500))]
     return {"logicalLocations": found} if found else {}
 
@@ -228,7 +239,7 @@ def _steps(
     last = place.last_line or place.line
     for reason in finding.reasons:
         lines = [int(n) for n in _LINE.findall(reason.text) if place.line <= int(n) <= last]
-        text = {"message": {"text": _message_text(reason.text)}}
+        text = {"message": {"text": _defused(reason.text, 300) or "reason"}}
         steps = [_location(place, root, line) | text for line in lines[:_MOST_RELATED]]
         related += steps[: _MOST_RELATED - len(related)]
         if len(steps) > 1:
@@ -236,8 +247,16 @@ def _steps(
     return [step | {"id": i} for i, step in enumerate(related, start=1)], flows
 
 
-def _message_text(text: str) -> str:
-    return _PLACEHOLDER.sub("{ ", _LINK.sub("] (", clean(text, 300))) or "reason"
+def _defused(text: str, limit: int) -> str:
+    return _PLACEHOLDER.sub("{ ", _LINK.sub("] (", clean(text, limit)))
+
+
+def _placed(finding: Finding) -> Place:
+    """Return a finding's place, with the last line where only the record tells it."""
+    place, last = place_of(finding.origin), finding.record.get("end_line")
+    if place.line is None or not isinstance(last, int) or last < place.line:
+        return place
+    return replace(place, last_line=last)
 
 
 def _rule_id(threat: str) -> str:
