@@ -99,6 +99,28 @@ def token_grams(tokens: pl.Series, width: int, *, orders: Sequence[int] = (1, 2)
     return out
 
 
+def coded_grams(
+    codes: Rows, lengths: Rows, names: Sequence[str], width: int, *, orders: Sequence[int] = (1, 2)
+) -> FloatArray:
+    """Return what ``token_grams`` does, of tokens that are given as places in a list.
+
+    Args:
+        codes: (sum of lengths,) the tokens of all sequences one after another.
+        lengths: (n,) tokens of each sequence; all are counted.
+        names: the tokens that there are.
+        width: columns, at least 1.
+        orders: lengths of n-grams.
+    """
+    symbols = np.array([_token(t) for t in names], np.uint64)[codes]
+    out = np.empty((len(lengths), width), np.float32)
+    ends = np.cumsum(lengths)
+    for rows in _pieces(len(lengths)):
+        first = ends[rows.start] - lengths[rows.start]
+        part = _edged(symbols[first : ends[rows.stop - 1]], lengths[rows])
+        out[rows] = _counts(part, lengths[rows], width, orders)
+    return out
+
+
 def grams_in(text: str, column: int, width: int, *, orders: Sequence[int] = (1, 2, 3)) -> list[str]:
     """Return the n-grams of a text that fall into one column, in order, without repeats."""
     data = text.encode("utf-8", "replace")[:MOST_BYTES]
