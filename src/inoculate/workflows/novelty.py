@@ -60,11 +60,11 @@ class NoveltyScan:
         batch = Batch(sample.frame)
         self._views = sample.domain.views(batch)
         background = sample.domain.encode(batch, self._views)
-        name, prior = usual(self._kind, self._views, examples=False)
-        learner = load_prior(prior).learner if prior else LEARNERS.load(str(name))()
+        chosen, prior = usual(self._kind, self._views, examples=False)
+        learner = load_prior(prior).learner if prior else LEARNERS.load(chosen or "")()
         self._detectors, known = _cross_fit(learner, background, sample.rows % _FOLDS, seed)
         self.scanner = Scanner(
-            f"novelty ({f'prior {prior}' if prior else name})",
+            f"novelty ({f'prior {prior}' if prior else chosen})",
             self._detectors[0],
             Calibration.of(known),
             self._views,
