@@ -100,12 +100,10 @@ def raw_facts(nodes: Nodes) -> list[tuple[str, str, int]]:
         settings(nodes, found)
         return found[:MOST_FACTS]
     table = _table(len(role_names()))
-    for i, code in enumerate(nodes.role):
-        tell = table[code]
-        if tell is not None:
-            tell(nodes, i, found)
-            if len(found) > MOST_FACTS:
-                return found[:MOST_FACTS]
+    for i, tell in [(i, t) for i, code in enumerate(nodes.role) if (t := table[code])]:
+        tell(nodes, i, found)
+        if len(found) > MOST_FACTS:
+            return found[:MOST_FACTS]
     follow(nodes, found)
     return found[:MOST_FACTS]
 
@@ -114,8 +112,7 @@ Found = list[tuple[str, str, int]]
 
 
 def _call(nodes: Nodes, i: int, found: Found) -> None:
-    name, _ = called(nodes, i)
-    short = tail(name)
+    short, _, name = called(nodes, i)
     found.append(("call", short, i))
     for part in parts(name):
         found.append(("word", part, i))
@@ -130,7 +127,7 @@ def _call(nodes: Nodes, i: int, found: Found) -> None:
     if above >= 0:
         if nodes.role[above] == _STATEMENT:
             found.append(("unchecked", short, i))
-        elif nodes.field[i] == "condition" or _is_looked_at(nodes, above):
+        elif nodes.part[i] == "condition" or _is_looked_at(nodes, above):
             found.append(("checked", short, i))
 
 
@@ -154,7 +151,7 @@ def _choice(nodes: Nodes, i: int, found: Found) -> None:
     for value, j in tests:
         found.append(("guard", value, j))
     if tests:
-        follows = next((j for j in children if nodes.field[j] in _BODIES), -1)
+        follows = next((j for j in children if nodes.part[j] in _BODIES), -1)
         if follows >= 0:
             exit_role = _first(nodes, follows)
             if exit_role in _EXITS:
@@ -171,7 +168,7 @@ def _first(nodes: Nodes, i: int) -> int:
 
 def _loop(nodes: Nodes, i: int, found: Found) -> None:
     tests = condition(nodes, nodes.children(i))
-    each = any(nodes.field[j] in ("left", "right", "value") for j in nodes.children(i))
+    each = any(nodes.part[j] in ("left", "right", "value") for j in nodes.children(i))
     for value, j in tests or [("each" if each else "forever", i)]:
         found.append(("loop", value, j))
 
@@ -208,7 +205,7 @@ def _index(nodes: Nodes, i: int, found: Found) -> None:
 
 
 def _array(nodes: Nodes, i: int, found: Found) -> None:
-    sizes = [j for j in nodes.children(i) if nodes.field[j] in ("size", "length", "dimensions")]
+    sizes = [j for j in nodes.children(i) if nodes.part[j] in ("size", "length", "dimensions")]
     found.append(("array", shape(nodes, sizes[0]) if sizes else "?", i))
 
 

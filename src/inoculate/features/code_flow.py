@@ -5,22 +5,22 @@ That is enough to see that a parameter reaches ``execute`` without ``escape`` on
 index that nobody compared.
 
 ======================  ==========================================================
-``flow``                where data comes from and what it reaches: ``param->exec``
-``direct``              the same without a call on the way
-``through``             the same with the calls on the way: ``param>escape>query``
-``unguarded``           the same where no condition looked at the variable before
+``direct``              where data comes from and what it reaches: ``param->exec``
+``through``             the same with a call on the way: ``param>escape>query``
+``unguarded``           either of them, where no condition looked at the variable before
 ``guarded``             the same where one did
 ``then``                two calls on one variable, one after the other: ``free>free``
 ``untested``            a call whose result was kept and that no condition looked at
 ======================  ==========================================================
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from inoculate.features.code_roles import OPERATORS, role
 from inoculate.features.code_shapes import called, operator
 from inoculate.features.code_tree import Nodes
-from inoculate.features.code_words import parts, tail
+from inoculate.features.code_words import parts
 
 _MOST_ORIGINS = 4
 _MOST_SEEN = 160
@@ -66,23 +66,24 @@ def follow(nodes: Nodes, found: Found) -> None:
     """Add the facts of where data goes to ``found``."""
     state = _State()
     pending: list[tuple[int, int]] = []  # assignments, done when their right side was read
-    steps = _STEPS
-    for i, code in enumerate(nodes.role):
+    steps, roles = _STEPS, nodes.role
+    for i in [i for i, code in enumerate(roles) if code in steps]:
         while pending and pending[-1][0] <= i:
-            _assigned(nodes, pending.pop()[1], state, found)
-        if code in steps:
-            steps[code](nodes, i, state, found)
-        elif code in (_ASSIGN, _AUGMENT):
+            _assigned(nodes, pending.pop()[1], state)
+        step = steps[roles[i]]
+        if step is None:
             pending.append((nodes.stop[i], i))
+        else:
+            step(nodes, i, state, found)
     while pending:
-        _assigned(nodes, pending.pop()[1], state, found)
+        _assigned(nodes, pending.pop()[1], state)
     for word, i in dict.fromkeys(state.kept.values()):
         found.append(("untested", word, i))
 
 
 def _variables(nodes: Nodes, i: int) -> list[int]:
     """Return the variables read in an expression."""
-    roles, fields, parents = nodes.role, nodes.field, nodes.parent
+    roles, fields, parents = nodes.role, nodes.part, nodes.parent
     return [
         j
         for j in range(i, min(nodes.stop[i], i + _MOST_SEEN))
@@ -100,7 +101,7 @@ def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
     for j in range(i, min(stop, i + _MOST_SEEN)):
         code = roles[j]
         if code in (_CALL, _NEW) and j >= until:
-            word, until = tail(called(nodes, j)[0]), nodes.stop[j]
+            word, until = called(nodes, j)[0], nodes.stop[j]
             found[(word, "")] = None
         elif code == _NAME:
             via = word if j < until else ""
@@ -115,13 +116,13 @@ def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
 _SOURCES = frozenset(s.encode() for s in _SOURCE_WORDS.split())
 
 
-def _assigned(nodes: Nodes, i: int, state: _State, found: Found) -> None:
+def _assigned(nodes: Nodes, i: int, state: _State) -> None:
     children = [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS]
     if len(children) < 2:
         return
     right = children[-1]
     origins = _origins(nodes, right, state)
-    for target in [j for j in children[:-1] if nodes.field[j] != "type"]:
+    for target in [j for j in children[:-1] if nodes.part[j] != "type"]:
         names = _variables(nodes, target)
         if not names:
             continue
@@ -137,7 +138,7 @@ def _assigned(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 def _kept(nodes: Nodes, names: list[bytes], right: int, state: _State) -> None:
     """Note that variables hold the result of a call from now on, or of none."""
     is_call = nodes.role[right] in (_CALL, _NEW)
-    word = tail(called(nodes, right)[0]) if is_call else ""
+    word = called(nodes, right)[0] if is_call else ""
     for name in names:
         state.guarded.discard(name)
         state.last.pop(name, None)
@@ -149,7 +150,7 @@ def _kept(nodes: Nodes, names: list[bytes], right: int, state: _State) -> None:
 
 def _condition(nodes: Nodes, i: int, state: _State, found: Found) -> None:
     for j in nodes.children(i):
-        if nodes.field[j] in ("condition", "value", "right"):
+        if nodes.part[j] in ("condition", "value", "right"):
             for k in _variables(nodes, j):
                 name = nodes.text(k)
                 state.guarded.add(name)
@@ -159,34 +160,31 @@ def _condition(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 
 
 def _call(nodes: Nodes, i: int, state: _State, found: Found) -> None:
-    name, args = called(nodes, i)
-    word = tail(name)
+    word, args, _ = called(nodes, i)
     if args >= 0:
         for j in nodes.children(args):
-            _reaches(nodes, j, word, state, found)
-            for k in _variables(nodes, j):
-                text = nodes.text(k)
-                if text in state.last:
-                    found.append(("then", f"{state.last[text]}>{word}", i))
-                state.last[text] = word
+            for name in _reaches(nodes, j, word, state, found):
+                if name in state.last:
+                    found.append(("then", f"{state.last[name]}>{word}", i))
+                state.last[name] = word
     elif nodes.role[i] == _CALL:
         for j in nodes.children(i):
             _reaches(nodes, j, word, state, found)
 
 
-def _reaches(nodes: Nodes, i: int, word: str, state: _State, found: Found) -> None:
-    """Tell of the data in an expression that it reaches something."""
-    origins = _origins(nodes, i, state)
-    if not origins:
-        return
+def _reaches(nodes: Nodes, i: int, word: str, state: _State, found: Found) -> list[bytes]:
+    """Tell of the data in an expression that it reaches something; return its variables."""
+    if nodes.stop[i] == i + 1 and nodes.role[i] != _NAME:
+        return []
     names = [nodes.text(k) for k in _variables(nodes, i)]
     guarded = bool(names) and all(n in state.guarded for n in names)
-    for origin, via in origins:
-        found.append(("flow", f"{origin}->{word}", i))
-        found.append(
-            ("through", f"{origin}>{via}>{word}", i) if via else ("direct", f"{origin}->{word}", i)
-        )
+    for origin, via in _origins(nodes, i, state):
+        if via:
+            found.append(("through", f"{origin}>{via}>{word}", i))
+        else:
+            found.append(("direct", f"{origin}->{word}", i))
         found.append(("guarded" if guarded else "unguarded", f"{origin}->{word}", i))
+    return names
 
 
 def _index(nodes: Nodes, i: int, state: _State, found: Found) -> None:
@@ -211,11 +209,13 @@ def _binary(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 
 def _params(nodes: Nodes, i: int, state: _State, found: Found) -> None:
     for j in range(i, min(nodes.stop[i], i + 400)):
-        if nodes.role[j] == _NAME and nodes.field[j] != "type":
+        if nodes.role[j] == _NAME and nodes.part[j] != "type":
             state.origins.setdefault(nodes.text(j), (("param", ""),))
 
 
-_STEPS = {
+Step = Callable[[Nodes, int, _State, Found], object]
+_STEPS: dict[int, Step | None] = {
+    **dict.fromkeys((_ASSIGN, _AUGMENT), None),
     **dict.fromkeys((_IF, _LOOP, _TERNARY, _ASSERT, _SWITCH), _condition),
     **dict.fromkeys((_CALL, _NEW), _call),
     **dict.fromkeys((_MEMBER, _POINTER), _member),

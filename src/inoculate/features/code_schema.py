@@ -66,7 +66,7 @@ KINDS = {
     "unchecked": ("calls whose result is dropped", ("unchecked",)),
     "untested": ("results that no condition looks at", ("untested",)),
     "swallowed": ("exceptions swallowed", ("swallowed",)),
-    "flows": ("ways of data into calls, indices and pointers", ("flow",)),
+    "flows": ("ways of data into calls, indices and pointers", ("direct", "through")),
     "direct": ("ways of data without a call between", ("direct",)),
     "unguarded": ("ways of data that no condition looks at", ("unguarded",)),
     "reused": ("calls on a variable that was given to another", ("then",)),

@@ -100,8 +100,19 @@ def operator(nodes: Nodes, i: int) -> str:
     return "." if roles[i] == _BINARY else at if not at.isalnum() else "?"
 
 
-def called(nodes: Nodes, i: int) -> tuple[bytes, int]:
-    """Return the name of what a call calls, and the index of its arguments, -1 for none."""
+def called(nodes: Nodes, i: int) -> tuple[str, int, bytes]:
+    """Return the last two parts of what a call calls, the index of its arguments, all its name.
+
+    The index is -1 where there are none.
+    """
+    known = nodes.calls.get(i)
+    if known is None:
+        name, args = _called(nodes, i)
+        known = nodes.calls[i] = (tail(name), args, name)
+    return known
+
+
+def _called(nodes: Nodes, i: int) -> tuple[bytes, int]:
     roles, after = nodes.role, nodes.stop
     j, stop, found, args = i + 1, nodes.stop[i], -1, -1
     while j < stop:
@@ -129,7 +140,7 @@ def _last_name(nodes: Nodes, i: int, otherwise: int) -> int:
 
 def arguments(nodes: Nodes, i: int) -> list[int]:
     """Return the arguments of a call."""
-    _, args = called(nodes, i)
+    args = called(nodes, i)[1]
     if args >= 0:
         return nodes.children(args)
     return [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS][-1:]
@@ -137,7 +148,7 @@ def arguments(nodes: Nodes, i: int) -> list[int]:
 
 def condition(nodes: Nodes, children: list[int]) -> list[tuple[str, int]]:
     """Return what a condition tests, in words, with the node of each test."""
-    start = next((j for j in children if nodes.field[j] == "condition"), -1)
+    start = next((j for j in children if nodes.part[j] == "condition"), -1)
     if start < 0:
         return []
     found: list[tuple[str, int]] = []
@@ -148,7 +159,7 @@ def condition(nodes: Nodes, children: list[int]) -> list[tuple[str, int]]:
             j += 1
             continue
         if code == _CALL:
-            found.append((f"call {tail(called(nodes, j)[0])}", j))
+            found.append((f"call {called(nodes, j)[0]}", j))
         elif code not in OPERATORS:
             found.append((shape(nodes, j), j))
         j = nodes.stop[j]

@@ -6,7 +6,7 @@ else works on the lists of this table.
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tree_sitter import Node, TreeCursor
 
@@ -49,9 +49,9 @@ class Nodes:
         start, end: place in ``data``, in bytes.
         parent: index of the node above, -1 for the first.
         stop: index after the last node below.
-        field: name of what a node is to its parent, "" where it has none.
-        leaf: whether nothing is below in the grammar.
+        part: name of what a node is to its parent, "" where it has none.
         depth: greatest depth.
+        calls: what is called by the calls that were looked at.
     """
 
     language: str
@@ -62,8 +62,9 @@ class Nodes:
     end: list[int]
     parent: list[int]
     stop: list[int]
-    field: list[str]
+    part: list[str]
     depth: int = 0
+    calls: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
 
     def text(self, i: int) -> bytes:
         """Return the bytes of a node."""
@@ -115,11 +116,12 @@ def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
     return nodes
 
 
-def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C901 - one loop, for speed
+def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C901, PLR0915 - one loop, for speed
     roles, names = used.roles, used.fields
     role, start, end, stop = nodes.role, nodes.start, nodes.end, nodes.stop
-    parent, field = nodes.parent, nodes.field
-    above, inherited = -1, ""
+    parent, part = nodes.parent, nodes.part
+    down, on, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
+    above, inherited, depth = -1, "", 0
     stack: list[tuple[int, str]] = []
     while True:
         node = cursor.node
@@ -131,27 +133,30 @@ def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C90
             end.append(node.end_byte)  # type: ignore[union-attr]
             parent.append(above)
             stop.append(at + 1)
-            field.append(names[cursor.field_id or 0] or inherited)
-            if code not in CLOSED and cursor.goto_first_child():
-                if len(stack) < MOST_DEPTH and at < MOST_NODES:
+            part.append(names[cursor.field_id or 0] or inherited)
+            if code not in CLOSED and down():
+                if depth < MOST_DEPTH and at < MOST_NODES:
                     stack.append((at, inherited))
                     above, inherited = at, ""
+                    depth += 1
+                    nodes.depth = max(nodes.depth, depth)
                     continue
-                cursor.goto_parent()
+                up()
         elif code == THROUGH:
             its = names[cursor.field_id or 0] or inherited
-            if cursor.goto_first_child():
-                if len(stack) < MOST_DEPTH:
+            if down():
+                if depth < MOST_DEPTH:
                     stack.append((SKIP, inherited))
                     inherited = its
+                    depth += 1
                     continue
-                cursor.goto_parent()
-        while not cursor.goto_next_sibling():
-            if not stack:
+                up()
+        while not on():
+            if not depth:
                 return
-            cursor.goto_parent()
+            up()
             left, inherited = stack.pop()
-            nodes.depth = max(nodes.depth, len(stack) + 1)
+            depth -= 1
             if left >= 0:
                 stop[left] = len(role)
                 above = parent[left]

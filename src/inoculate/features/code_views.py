@@ -7,7 +7,8 @@ Reference:
     learned.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ import polars as pl
 from inoculate.features.code_facts import raw_facts
 from inoculate.features.code_languages import language_named
 from inoculate.features.code_roles import OPERATORS, role, role_names
-from inoculate.features.code_schema import CALLS, FACTS, KINDS, ROLES, SHAPE, SIZES, TOKENS, TREE
+from inoculate.features.code_schema import HASHED, KINDS, ROLES, SHAPE, SIZES
 from inoculate.features.code_tree import Nodes, parse
 from inoculate.features.code_words import number_shape, parts, string_shape, string_words
 from inoculate.features.hashing import MOST_TOKENS, Rows, coded_grams
@@ -41,18 +42,23 @@ class Counted:
         names: the tokens that there are.
         codes: the tokens of all sequences one after another.
         lengths: tokens of each sequence.
+        known: for a text that stands in the code, the places of its tokens.
     """
 
     names: dict[str, int] = field(default_factory=dict)
     codes: list[int] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    known: dict[bytes, list[int]] = field(default_factory=dict)
 
-    def add(self, tokens: Sequence[str]) -> None:
-        """Add a sequence."""
+    def places(self, tokens: Iterable[str]) -> list[int]:
+        """Return the places of tokens; a new one has a new place."""
         names = self.names
-        some = tokens[:MOST_TOKENS]
-        self.codes += [names.setdefault(t, len(names)) for t in some]
-        self.lengths.append(len(some))
+        return [names[t] if t in names else names.setdefault(t, len(names)) for t in tokens]
+
+    def add(self, codes: list[int]) -> None:
+        """Add a sequence."""
+        self.codes += codes[:MOST_TOKENS]
+        self.lengths.append(min(len(codes), MOST_TOKENS))
 
     def counts(self, width: int, orders: Sequence[int]) -> FloatArray:
         """Return the hashed counts, (n, width)."""
@@ -67,73 +73,89 @@ def encode_code(texts: pl.Series, languages: pl.Series) -> dict[str, FloatArray]
         texts: (n,) String.
         languages: (n,) String.
     """
-    views = {v.view.name: v for v in (TOKENS, TREE, CALLS, FACTS)}
+    views = {v.view.name: v for v in HASHED}
     widths = {n: len(v.view.columns) for n, v in views.items()} | {"shape": len(SHAPE.columns)}
     out = {n: np.full((len(texts), w), np.nan, np.float32) for n, w in widths.items()}
-    for rows, piece in _pieces(texts, languages):
-        counted = {name: Counted() for name in views}
-        shape = []
-        for nodes in piece:
-            tokens = tokens_of(nodes)
-            for name, some in tokens.items():
-                counted[name].add(some)
-            shape.append(_shape(nodes, tokens["fact"]))
-        for name, view in views.items():
-            out[name][rows] = counted[name].counts(widths[name], view.orders)
-        out["shape"][rows] = np.log2(1.0 + np.array(shape, np.float64))
-    return out
-
-
-def _pieces(texts: pl.Series, languages: pl.Series) -> Iterator[tuple[Rows, list[Nodes]]]:
-    """Yield parsed records, some at a time, with their rows."""
-    rows: list[int] = []
-    piece: list[Nodes] = []
-    size = 0
+    piece = _Piece()
     for row, (text, language) in enumerate(zip(texts, languages, strict=True)):
         known = language_named(language)
         nodes = parse(text, known) if text is not None and known else None
-        if nodes is None:
-            continue
-        rows.append(row)
-        piece.append(nodes)
-        size += len(nodes.data)
-        if size > _PIECE_BYTES:
-            yield np.array(rows), piece
-            rows, piece, size = [], [], 0
-    if rows:
-        yield np.array(rows), piece
+        if nodes is not None:
+            piece.rows.append(row)
+            piece.shape.append(_read(nodes, piece.counted))
+            piece.size += len(nodes.data)
+        if piece.rows and (piece.size > _PIECE_BYTES or row + 1 == len(texts)):
+            for name, view in views.items():
+                out[name][piece.rows] = piece.counted[name].counts(widths[name], view.orders)
+            out["shape"][piece.rows] = np.log2(1.0 + np.array(piece.shape, np.float64))
+            piece = _Piece()
+    return out
+
+
+@dataclass(slots=True, eq=False)
+class _Piece:
+    """Some records, counted at once."""
+
+    rows: list[int] = field(default_factory=list)
+    shape: list[list[float]] = field(default_factory=list)
+    size: int = 0
+    counted: dict[str, Counted] = field(
+        default_factory=lambda: {h.view.name: Counted() for h in HASHED}
+    )
 
 
 def tokens_of(nodes: Nodes) -> dict[str, list[str]]:
     """Return what each hashed view counts, by its name."""
-    facts = raw_facts(nodes)
+    counted = _Piece().counted
+    _read(nodes, counted)
     return {
-        "token": _words(nodes),
-        "tree": _steps(nodes),
-        "call": [value for kind, value, _ in facts if kind in ("call", "block")],
-        "fact": [f"{kind}:{value}" for kind, value, _ in facts if kind != "call"],
+        view: [names[code] for code in some.codes]
+        for view, some in counted.items()
+        for names in [list(some.names)]
     }
 
 
-def _words(nodes: Nodes) -> list[str]:
+def _read(nodes: Nodes, counted: Mapping[str, Counted]) -> list[float]:
+    """Add a record's tokens to what is counted; return its columns of ``SHAPE``."""
+    facts = raw_facts(nodes)
+    roles = np.array(nodes.role, np.int64)
+    counted["token"].add(_words(nodes, counted["token"]))
+    counted["tree"].add(_steps(nodes, roles, counted["tree"]))
+    calls = counted["call"].places([v for kind, v, _ in facts if kind in ("call", "block")])
+    counted["call"].add(calls)
+    some = counted["fact"].places([f"{k}:{v}" for k, v, _ in facts if k != "call"])
+    counted["fact"].add(some)
+    return _shape(nodes, roles, facts)
+
+
+def _words(nodes: Nodes, counted: Counted) -> list[int]:
     """Return the code in words common to all languages, in the order of reading."""
-    out: list[str] = []
-    says, names = _says(len(role_names())), role_names()
-    start, end, data, stop = nodes.start, nodes.end, nodes.data, nodes.stop
+    out: list[int] = []
+    says, names, known = _says(len(role_names())), role_names(), counted.known
+    start, end, data = nodes.start, nodes.end, nodes.data
     for i, code in enumerate(nodes.role):
-        if says[code] == 0 or start[i] < nodes.shift:
+        how = says[code]
+        if how == 0 or start[i] < nodes.shift:
             continue
-        if says[code] == 1:
-            out.append(names[code])
-        elif code == _NUMBER:
-            out.append(number_shape(data[start[i] : end[i]]))
-        elif code == _STRING:
-            text = data[start[i] : end[i]]
-            out.append("'template'" if stop[i] > i + 1 else f"'{string_shape(text)}'")
-            out.extend(string_words(text))
-        else:
-            out.extend(parts(data[start[i] : end[i]]))
+        text = data[start[i] : end[i]] if how == 2 else b"\0" + names[code].encode()
+        places = known.get(text)
+        if places is None:
+            places = known[text] = counted.places(_tokens(nodes, i, text))
+        out += places
     return out
+
+
+def _tokens(nodes: Nodes, i: int, text: bytes) -> Sequence[str]:
+    """Return the tokens that one node is told by."""
+    code = nodes.role[i]
+    if text[:1] == b"\0":
+        return (role_names()[code],)
+    if code == _NUMBER:
+        return (number_shape(text),)
+    if code == _STRING:
+        its = "'template'" if nodes.stop[i] > i + 1 else f"'{string_shape(text)}'"
+        return (its, *string_words(text))
+    return parts(text)
 
 
 _SPOKEN: list[int] = []
@@ -152,55 +174,59 @@ def _says(n: int) -> list[int]:
 _DOCKER = ("_fragment", "_string", "path", "_port", "image_name", "image_tag", "param")
 
 
-def _steps(nodes: Nodes) -> list[str]:
+def _steps(nodes: Nodes, roles: Rows, counted: Counted) -> list[int]:
     """Return each node with the one above it, and with the one above that."""
-    names, roles, parents = role_names(), nodes.role, nodes.parent
-    out: list[str] = []
-    for i in range(1, len(roles)):
-        above = parents[i]
-        if above > 0:
-            own = names[roles[i]]
-            out.append(f"{names[roles[above]]}>{own}")
-            further = parents[above]
-            if further > 0:
-                out.append(f"{names[roles[further]]}>>{own}")
-    return out
+    names = role_names()
+    above = np.array(nodes.parent, np.int64)
+    inside = np.flatnonzero(above > 0)
+    further = above[above[inside]]
+    pairs = roles[above[inside]] * _MANY + roles[inside]
+    steps = np.concatenate([pairs, _FAR + (roles[further] * _MANY + roles[inside])[further > 0]])
+    unique, place = np.unique(steps, return_inverse=True)
+    told = []
+    for step in unique.tolist():
+        sign = ">>" if step >= _FAR else ">"
+        one, other = divmod(step % _FAR, _MANY)
+        told.append(f"{names[one]}{sign}{names[other]}")
+    found: list[int] = np.array(counted.places(told), np.int64)[place].tolist()
+    return found
 
 
-def _shape(nodes: Nodes, facts: list[str]) -> list[float]:
+_GROUPS = tuple(tuple(map(role, some)) for _, some in ROLES.values())
+_MANY, _FAR = 1 << 16, 1 << 40
+
+
+def _shape(nodes: Nodes, roles: Rows, facts: list[tuple[str, str, int]]) -> list[float]:
     """Return the columns of ``SHAPE`` before the logarithm."""
-    n_roles: dict[int, int] = {}
-    for code in nodes.role:
-        n_roles[code] = n_roles.get(code, 0) + 1
-    n_kinds: dict[str, int] = {}
-    for fact in facts:
-        kind = fact.partition(":")[0]
-        n_kinds[kind] = n_kinds.get(kind, 0) + 1
-    sizes = [
-        nodes.data.count(b"\n") + 1.0,
-        float(len(nodes.data)),
-        float(len(nodes.role)),
-        float(nodes.depth),
-        float(_parameters(nodes)),
-        float(_deepest(nodes)),
+    n_roles = np.bincount(roles, minlength=len(role_names())).tolist()
+    n_kinds = Counter([kind for kind, _, _ in facts])
+    sizes = {
+        "lines": nodes.data.count(b"\n") + 1,
+        "bytes": len(nodes.data) - nodes.shift,
+        "nodes": len(nodes.role),
+        "depth": nodes.depth,
+        "parameters": _parameters(nodes, roles),
+        "deepest_block": _deepest(nodes, roles),
+    }
+    return [
+        *(float(sizes[name]) for name in SIZES),
+        *(float(sum([n_roles[r] for r in some])) for some in _GROUPS),
+        *(float(sum([n_kinds[k] for k in some])) for _, some in KINDS.values()),
     ]
-    roles = [float(sum(n_roles.get(role(r), 0) for r in some)) for _, some in ROLES.values()]
-    kinds = [float(sum(n_kinds.get(k, 0) for k in some)) for _, some in KINDS.values()]
-    assert len(sizes) == len(SIZES)  # noqa: S101 - the two are written apart
-    return sizes + roles + kinds
 
 
-def _parameters(nodes: Nodes) -> int:
-    first = next((i for i, code in enumerate(nodes.role) if code == _PARAMS), -1)
-    if first < 0:
-        return 0
-    return sum(nodes.role[j] == _NAME for j in range(first, nodes.stop[first]))
+def _parameters(nodes: Nodes, roles: Rows) -> int:
+    first = np.flatnonzero(roles == _PARAMS)[:1].tolist()
+    return int((roles[first[0] : nodes.stop[first[0]]] == _NAME).sum()) if first else 0
 
 
-def _deepest(nodes: Nodes) -> int:
+def _deepest(nodes: Nodes, roles: Rows) -> int:
     """Return how deep blocks are inside each other."""
-    depth: dict[int, int] = {}
-    for i, code in enumerate(nodes.role):
-        above = depth.get(nodes.parent[i], 0)
-        depth[i] = above + (code == _BODY)
-    return max(depth.values(), default=0)
+    deepest = 0
+    open_until: list[int] = []
+    for i in np.flatnonzero(roles == _BODY).tolist():
+        while open_until and open_until[-1] <= i:
+            open_until.pop()
+        open_until.append(nodes.stop[i])
+        deepest = max(deepest, len(open_until))
+    return deepest
