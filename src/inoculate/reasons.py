@@ -68,24 +68,28 @@ class Explainer:
 
     def _gains(self, x: FloatArray, classes: IntArray) -> FloatArray:
         """Return how much each column adds to each record's score, (n, d)."""
-        n, d = x.shape
-        diagonal = np.eye(d, dtype=bool)
-        without = np.where(diagonal, self._usual, x[:, None, :])
-        alone = np.where(diagonal, x[:, None, :], self._usual)
-        asked = np.concatenate([without.reshape(-1, d), alone.reshape(-1, d), x, self._usual[None]])
-        owner = np.concatenate([np.repeat(classes, d), np.repeat(classes, d), classes])
-        scores = self._detector.score(self._encoded(asked))
+        same = (x == self._usual) | (np.isnan(x) & np.isnan(self._usual))
+        rows, columns = np.nonzero(~same)  # the others add nothing; of hashed columns, most
+        n_asked = len(rows)
+        without, alone = x[rows], np.repeat(self._usual[None], n_asked, axis=0)
+        without[np.arange(n_asked), columns] = self._usual[columns]
+        alone[np.arange(n_asked), columns] = x[rows, columns]
+        scores = self._detector.score(
+            self._encoded(np.concatenate([without, alone, x, self._usual[None]]))
+        )
+        mine = classes[rows]
+        owner = np.concatenate([mine, mine, classes])
         if scores.threat.shape[1]:
             picked = scores.threat[np.arange(len(owner)), np.maximum(owner, 0)]
             usual = scores.threat[-1, np.maximum(classes, 0)]
         else:
             picked = scores.novelty[:-1]
-            usual = np.full(n, scores.novelty[-1], np.float32)
-        without_s, alone_s = picked[: n * d].reshape(n, d), picked[n * d : 2 * n * d].reshape(n, d)
-        whole = picked[2 * n * d :]
-        gains = ((whole[:, None] - without_s) + (alone_s - usual[:, None])) / 2
-        same = (x == self._usual) | (np.isnan(x) & np.isnan(self._usual))
-        return np.where(same, 0.0, gains).astype(np.float32)
+            usual = np.full(len(x), scores.novelty[-1], np.float32)
+        last, first = picked[:n_asked], picked[n_asked : 2 * n_asked]
+        whole = picked[2 * n_asked :]
+        gains = np.zeros(x.shape, np.float32)
+        gains[rows, columns] = ((whole[rows] - last) + (first - usual[rows])) / 2
+        return gains
 
     def _encoded(self, x: FloatArray) -> Encoded:
         ends = np.cumsum(list(self._widths.values()))
