@@ -174,7 +174,7 @@ def test_a_kind_has_one_usual_prior_and_its_columns_are_those_of_the_format():
         assert manifest.domain_views() == domain.views(Batch(frame))
         assert (manifest.kind, manifest.unit) == (domain.kind, domain.unit)
         assert usual_prior(manifest.kind) == name
-    assert len(kinds) == len(set(kinds)) >= 6
+    assert len(kinds) == len(set(kinds)) >= 5
     assert usual_prior("flow") is None
 
 
