@@ -118,3 +118,14 @@ def test_text_of_the_deepest_nesting_and_of_the_longest_lines_is_survived():
         ("terraform", "a {\n" * 3_000),
     ):
         assert isinstance(facts_of(text, language), list)
+
+
+def test_a_text_on_which_the_parser_never_ends_is_given_up_and_the_next_is_read():
+    assert facts_of("{[/*/{d'':}}}}}}}", "typescript") == []
+    assert ("direct", "param->run") in told("function f(a: string) { run(a); }", "typescript")
+
+
+def test_yaml_indented_beyond_what_its_parser_holds_is_given_up():
+    deep = "\n".join(" " * i + "a:" for i in range(300))
+    assert facts_of(deep, "yaml") == []
+    assert facts_of("\n".join(" " * i + "a:" for i in range(60)), "yaml") != []

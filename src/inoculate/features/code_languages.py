@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 
-from tree_sitter import Language, Parser
+from tree_sitter import Language, Parser, Tree
 
 from inoculate.features.code_roles import role, role_of
 
@@ -73,11 +73,12 @@ def language_named(name: object) -> str | None:
     return plain if plain in LANGUAGES else None
 
 
+_CHUNK_BYTES = 1 << 16
 _LEVELS = 100
 _MARK = re.compile(rb"[-?:](?=[ \t]|$)")
 
 
-def is_safe(data: bytes, language: str) -> bool:
+def _is_safe(data: bytes, language: str) -> bool:
     """Return whether the parser can take a text; the one of YAML fails far down.
 
     The YAML grammar's own reader (0.7.2) writes 4 bytes a level of indentation into 1,024 bytes
@@ -138,3 +139,28 @@ def grammar(language: str) -> Grammar | None:
         roles[number] = role_of(kind, made.node_kind_is_named(number), package)
     fields = tuple(made.field_name_for_id(i) or "" for i in range(made.field_count + 1))
     return Grammar(language, Parser(made), roles, fields)
+
+
+def tree_of(data: bytes, used: Grammar) -> Tree | None:
+    """Return the syntax tree of a text, None where the parser cannot be trusted with it.
+
+    The parser never ends on some texts (``{[/*/{d'':}}}}}}}`` as TypeScript, tree-sitter 0.26),
+    so that its steps are counted: it tells of them now and then, some 10 times in 1,000 bytes.
+    """
+    if not _is_safe(data, used.language):
+        return None
+    most, n_told = 1_000 + len(data), 0
+
+    def is_over(_place: int, _is_wrong: bool) -> bool:
+        nonlocal n_told
+        n_told += 1
+        return n_told > most
+
+    try:
+        return used.parser.parse(
+            lambda start, _: data[start : start + _CHUNK_BYTES], progress_callback=is_over
+        )
+    except ValueError:
+        # what it left half done would be gone on with
+        used.parser.reset()
+        return None

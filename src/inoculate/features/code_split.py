@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from inoculate.features.code_languages import Grammar, grammar, is_safe
+from inoculate.features.code_languages import Grammar, grammar, tree_of
 from inoculate.features.code_roles import role
 from inoculate.features.code_tree import MOST_DEPTH
 
@@ -60,17 +60,18 @@ class Piece:
     column: int
 
 
-def pieces_of(data: bytes, language: str) -> list[Piece]:
-    """Return the records of a file, in the order of the file.
+def pieces_of(data: bytes, language: str) -> list[Piece] | None:
+    """Return the records of a file, in the order of the file; None if it cannot be parsed.
 
     Args:
         data: the file, UTF-8 or nearly so.
         language: one of ``code_languages.LANGUAGES``.
     """
     used = grammar("php_tagged" if language == "php" else language)
-    if used is None or not is_safe(data, language):
-        return []
-    root = used.parser.parse(data).root_node
+    tree = tree_of(data, used) if used is not None else None
+    if used is None or tree is None:
+        return None
+    root = tree.root_node
     if language == "dockerfile":
         return [_piece("Dockerfile", root, root)] if root.child_count else []
     if language in ("yaml", "json"):

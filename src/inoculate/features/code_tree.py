@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node, TreeCursor
 
-from inoculate.features.code_languages import Grammar, grammar, is_safe
+from inoculate.features.code_languages import Grammar, grammar, tree_of
 from inoculate.features.code_roles import CLOSED, SKIP, THROUGH
 
 MOST_BYTES = 1 << 20
@@ -96,9 +96,9 @@ def parse(text: str, language: str) -> Nodes | None:
     if language == "python" and text[:1] in " \t\n":
         text = textwrap.dedent(text)
     data = f"{before}{text}{after}".encode("utf-8", "replace")[:MOST_BYTES]
-    if not is_safe(data, language):
+    tree = tree_of(data, used)
+    if tree is None:
         return None
-    tree = used.parser.parse(data)
     return read_nodes(tree.root_node, used, data, len(before))
 
 

@@ -24,7 +24,7 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.code_languages import SUFFIXES, grammar, is_safe, language_named
+from inoculate.features.code_languages import SUFFIXES, grammar, language_named, tree_of
 from inoculate.features.code_schema import HASHED, VIEWS
 from inoculate.features.code_split import pieces_of
 from inoculate.features.code_tree import MOST_BYTES, parse
@@ -168,9 +168,12 @@ def _parses(head: bytes, language: str) -> bool:
         cut = cut[: cut.rindex(b"\n")]
     controls = sum(cut.count(bytes([c])) for c in (1, 2, 3, 4, 5, 6, 14, 15, 16))
     used = grammar("php_tagged" if language == "php" else language)
-    if used is None or not is_safe(cut, language) or controls > len(cut) // 50 or not cut.strip():
+    if used is None or controls > len(cut) // 50 or not cut.strip():
         return False
-    root = used.parser.parse(cut).root_node
+    tree = tree_of(cut, used)
+    if tree is None:
+        return False
+    root = tree.root_node
     if not root.has_error:
         return True
     # what cannot be finished because it is cut off here begins close to the top
@@ -191,7 +194,7 @@ def _records(source: Source) -> list[dict[str, Any]]:
     """Return the records of a file.
 
     Raises:
-        RecordError: it is too large or nested too deeply, or its language is not known.
+        RecordError: it is too large or too hard to parse, or its language is not known.
     """
     language = _language(source)
     if language is None:
@@ -202,11 +205,12 @@ def _records(source: Source) -> list[dict[str, Any]]:
     if len(data) > MOST_BYTES:
         raise RecordError("more than 1 MB of code in one file", origin=source.name)
     data = data.removeprefix(b"\xef\xbb\xbf")
-    if not is_safe(data, language):
-        raise RecordError("indented too deeply to be parsed", origin=source.name)
     rows: list[dict[str, Any]] = []
     seen: set[int] = set()
-    for part in pieces_of(data, language):
+    parts = pieces_of(data, language)
+    if parts is None:
+        raise RecordError("cannot be parsed in bounded steps and depth", origin=source.name)
+    for part in parts:
         place = f"{source.name}:{part.start_line}"
         rows.append(
             {
