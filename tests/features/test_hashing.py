@@ -7,6 +7,7 @@ import pytest
 from inoculate.features import hashing
 from inoculate.features.hashing import (
     MOST_BYTES,
+    coded_grams,
     columns_of,
     grams_in,
     hashed_view,
@@ -93,3 +94,13 @@ def test_a_hashed_view_names_its_columns_in_order():
     view = hashed_view("gram", 256, "character sequences")
     assert [c.name for c in view.columns[:2]] == ["gram_000", "gram_001"]
     assert columns_of(view)["gram_255"] == 255
+
+
+def test_coded_tokens_count_as_the_tokens_they_stand_for():
+    names = ["a", "b", "c"]
+    sequences = [["a", "b", "a"], [], ["c", "c", "b", "a"]] * 700
+    lengths = np.array([len(s) for s in sequences])
+    codes = np.array([names.index(t) for s in sequences for t in s])
+    np.testing.assert_array_equal(
+        coded_grams(codes, lengths, names, 16), token_grams(pl.Series(sequences), 16)
+    )

@@ -78,7 +78,7 @@ def facts_of(text: str, language: str) -> list[Fact]:
         language: one of ``code_languages.LANGUAGES``.
 
     Example:
-        >>> [f.value for f in facts_of("system(a + b);", "javascript") if f.kind == "args"]
+        >>> [f.value for f in facts_of("system('a' + b)", "javascript") if f.kind == "args"]
         ['system(concat)']
     """
     nodes = parse(text, language)
