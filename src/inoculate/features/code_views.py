@@ -178,10 +178,13 @@ def _steps(nodes: Nodes, roles: Rows, counted: Counted) -> list[int]:
     """Return each node with the one above it, and with the one above that."""
     names = role_names()
     above = np.array(nodes.parent, np.int64)
-    inside = np.flatnonzero(above > 0)
+    first = max(0, _put_before(nodes) - 1)
+    inside = np.flatnonzero(above > first)
     further = above[above[inside]]
     pairs = roles[above[inside]] * _MANY + roles[inside]
-    steps = np.concatenate([pairs, _FAR + (roles[further] * _MANY + roles[inside])[further > 0]])
+    steps = np.concatenate(
+        [pairs, _FAR + (roles[further] * _MANY + roles[inside])[further > first]]
+    )
     unique, place = np.unique(steps, return_inverse=True)
     told = []
     for step in unique.tolist():
@@ -192,18 +195,23 @@ def _steps(nodes: Nodes, roles: Rows, counted: Counted) -> list[int]:
     return found
 
 
+def _put_before(nodes: Nodes) -> int:
+    """Return how many nodes belong to what was put before the text."""
+    return sum(start < nodes.shift for start in nodes.start[:8])
+
+
 _GROUPS = tuple(tuple(map(role, some)) for _, some in ROLES.values())
 _MANY, _FAR = 1 << 16, 1 << 40
 
 
 def _shape(nodes: Nodes, roles: Rows, facts: list[tuple[str, str, int]]) -> list[float]:
     """Return the columns of ``SHAPE`` before the logarithm."""
-    n_roles = np.bincount(roles, minlength=len(role_names())).tolist()
+    n_roles = np.bincount(roles[_put_before(nodes) :], minlength=len(role_names())).tolist()
     n_kinds = Counter([kind for kind, _, _ in facts])
     sizes = {
         "lines": nodes.data.count(b"\n") + 1,
         "bytes": len(nodes.data) - nodes.shift,
-        "nodes": len(nodes.role),
+        "nodes": len(nodes.role) - _put_before(nodes),
         "depth": nodes.depth,
         "parameters": _parameters(nodes, roles),
         "deepest_block": _deepest(nodes, roles),
