@@ -63,9 +63,16 @@ def target(name: str) -> Target:
     return Target(name, seeds(name), lambda data, scratch: read_domain(name, data, scratch))
 
 
-def read_domain(name: str, data: bytes, scratch: Path) -> Outcome:
-    """Sniff, read, find the views and encode; an error ends it as it would end a scan."""
-    path = scratch / "input"
+def read_domain(name: str, data: bytes, scratch: Path, *, file: str = "") -> Outcome:
+    """Sniff, read, find the views and encode; an error ends it as it would end a scan.
+
+    Args:
+        name: of the domain.
+        data: the input.
+        scratch: folder to write it to.
+        file: what to call it there; source code is told by its name.
+    """
+    path = scratch / (file or ("input.ts" if name == "source" else "input"))
     path.write_bytes(data)
     domain = DOMAINS.load(name)()
     bad: list[str] = []

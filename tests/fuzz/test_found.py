@@ -1,12 +1,13 @@
 """What fuzzing once found, and every sample, keep the promises of ``promise``."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from inoculate.registry import DOMAINS
 from tests.fuzz.promise import broken_promise
-from tests.fuzz.targets import target, target_names
+from tests.fuzz.targets import read_domain, target, target_names
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*-*"))
 DATA = Path(__file__).parents[1] / "data"
@@ -28,7 +29,8 @@ def test_what_was_found_stays_fixed(path, tmp_path):
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_samples_are_read_whole_by_their_own_format_and_survived_by_all_others(path, tmp_path):
     for name in DOMAINS.names():
-        broken, outcome = replay(name, path.read_bytes(), tmp_path)
+        read = partial(read_domain, name, scratch=tmp_path, file=path.name)
+        broken, outcome = broken_promise(read, path.read_bytes())
         assert broken is None, f"{name}: {broken.story}"
         if name == SAMPLES[path]:
             bad, *parts = outcome
