@@ -30,7 +30,7 @@ def test_without_shrinkage_it_is_fisher_s_discriminant_and_mahalanobis_distance(
     assert offset == pytest.approx(mean @ w / 2)
     placed = space.place(x[:3])
     expected = [v @ inverse @ v for v in x[:3] - x.mean(axis=0)]
-    np.testing.assert_allclose(space.distance(placed), expected, rtol=1e-6)
+    np.testing.assert_allclose(space.distance(placed) / space.shrinkage, expected, rtol=1e-6)
 
 
 def test_scores_of_background_have_variance_one(sphered):
@@ -44,6 +44,20 @@ def test_few_records_are_drawn_towards_a_sphere():
     mean = np.arange(6.0)
     free = Sphered.of(x, np.ones(6), ridge=0.0, n_prior=1e9).direction(mean)[0]
     np.testing.assert_allclose(free / np.linalg.norm(free), mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_distances_do_not_grow_with_the_background():
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(4_000, 300))
+    middle = [
+        np.median(
+            Sphered.of(x[:m], np.ones(300), ridge=0.3, n_prior=340.0).distance(
+                x[2_000:] - x[:m].mean(axis=0)
+            )
+        )
+        for m in (160, 200)
+    ]
+    assert middle[1] < 1.02 * middle[0]
 
 
 def test_unknown_is_the_mean_and_a_column_nobody_knows_says_nothing():

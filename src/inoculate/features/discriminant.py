@@ -37,12 +37,14 @@ class Sphered:
         weight: (d,) that centred columns are multiplied with.
         covariance: (d, d) of the background in the space.
         inverse: (d, d) of the shrunk covariance.
+        shrinkage: share of the mean variance that was added to each column's.
     """
 
     mean: Float64
     weight: Float64
     covariance: Float64
     inverse: Float64
+    shrinkage: float
 
     @classmethod
     def of(cls, background: Float64, weight: Float64, *, ridge: float, n_prior: float) -> "Sphered":
@@ -61,8 +63,9 @@ class Sphered:
         m, d = rows.shape
         covariance = rows.T @ rows / m
         sphere = max(float(np.trace(covariance)) / max(d, 1), 1e-9)
-        shrunk = covariance + (ridge + n_prior / m) * sphere * np.eye(d)
-        return cls(mean, weight, covariance, np.linalg.inv(shrunk))
+        shrinkage = ridge + n_prior / m
+        shrunk = covariance + shrinkage * sphere * np.eye(d)
+        return cls(mean, weight, covariance, np.linalg.inv(shrunk), shrinkage)
 
     def place(self, x: Float64) -> Float64:
         """Return signed logs (n, d) in the space: the background's mean is 0, so is unknown."""
@@ -81,8 +84,13 @@ class Sphered:
         return w / unit, float(mean @ w) / (2 * unit)
 
     def distance(self, placed: Float64) -> Float64:
-        """Return the squared Mahalanobis distance of records in the space, (n,)."""
-        return np.asarray(np.einsum("nd,nd->n", placed @ self.inverse, placed))
+        """Return the squared Mahalanobis distance of records in the space, (n,).
+
+        Times the shrinkage: else it would grow with the background, and what left-out records
+        of a smaller one get would not be comparable.
+        """
+        found = np.einsum("nd,nd->n", placed @ self.inverse, placed)
+        return np.asarray(found * self.shrinkage)
 
 
 def _placed(x: Float64, mean: Float64, weight: Float64) -> Float64:
