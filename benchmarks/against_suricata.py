@@ -17,9 +17,9 @@ from collections import Counter, defaultdict
 from ipaddress import ip_address
 from pathlib import Path
 
-from inoculate.features.flow_frame import flow_frame
-from inoculate.features.flow_meter import FlowMeter
-from inoculate.features.packets import FragmentPorts, decode
+from inoculate.features.flows.flow_frame import flow_frame
+from inoculate.features.flows.flow_meter import FlowMeter
+from inoculate.features.flows.packets import FragmentPorts, decode
 from inoculate.reading.captures import read_records
 
 _LONG, _ALL = 120, ("", "emergency-")

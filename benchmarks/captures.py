@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from inoculate.errors import InoculateError
-from inoculate.features.flow_schema import FLOW_VIEW
+from inoculate.features.flows.flow_schema import FLOW_VIEW
 from inoculate.metrics import auroc
 from inoculate.registry import LEARNERS
 from inoculate.store.artifact import shipped

@@ -21,7 +21,7 @@ from functools import partial
 from multiprocessing import get_context
 
 from inoculate.domain import Source
-from inoculate.features.executable import ANSWER
+from inoculate.features.malware.executable import ANSWER
 from inoculate.reading.folders import sources_in
 from inoculate.reading.workers import Workers
 from inoculate.registry import DOMAINS

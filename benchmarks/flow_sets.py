@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch
-from inoculate.features.flow_schema import FLOW_VIEW
-from inoculate.features.host_context import CONTEXT_COLUMNS
+from inoculate.features.flows.flow_schema import FLOW_VIEW
+from inoculate.features.flows.host_context import CONTEXT_COLUMNS
 from inoculate.sampling import Pool, distinct
 from inoculate.task import Encoded
 from inoculate.workflows.intake import Intake

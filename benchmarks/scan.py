@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from inoculate.calibration import calibrate
-from inoculate.features.flow_schema import FLOW_COLUMNS
+from inoculate.features.flows.flow_schema import FLOW_COLUMNS
 from inoculate.features.space import Space
 from inoculate.learners.extra_trees import ExtraTrees
 from inoculate.registry import LEARNERS

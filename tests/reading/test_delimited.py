@@ -3,6 +3,7 @@
 import csv
 import gzip
 import zlib
+from functools import partial
 
 import polars as pl
 import polars.testing
@@ -105,7 +106,7 @@ def test_line_column_cannot_clash_with_a_usual_name():
     assert LINE not in ("line", "origin") and csv.field_size_limit() >= 1 << 20
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize("pack", [partial(gzip.compress, mtime=0), zlib.compress])
 def test_bytes_that_look_compressed_are_never_unpacked(pack):
     packed = next(p for i in range(999) if b"\n" not in (p := pack(b"text\n" * i)) and i > 9)
     layout = Layout(("text",), numbers=frozenset(), texts=frozenset({"text"}), quoted=False)

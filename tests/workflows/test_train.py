@@ -9,7 +9,7 @@ import pytest
 
 from inoculate.domain import Batch
 from inoculate.errors import InputError
-from inoculate.features.flow_schema import FLOW_VIEW
+from inoculate.features.flows.flow_schema import FLOW_VIEW
 from inoculate.registry import DOMAINS
 from inoculate.store.artifact import shipped, usual_prior
 from inoculate.store.detector import load_prior

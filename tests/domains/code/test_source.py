@@ -7,7 +7,7 @@ import pytest
 from inoculate.domain import Batch
 from inoculate.domains.code.source import SourceCode
 from inoculate.errors import RecordError
-from inoculate.features.code_schema import VIEWS
+from inoculate.features.code.code_schema import VIEWS
 from inoculate.reading.sources import open_source
 
 DATA = Path(__file__).parents[2] / "data"

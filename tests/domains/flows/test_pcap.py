@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from inoculate.domain import Source
 from inoculate.domains.flows.pcap import Pcap
 from inoculate.errors import InputError, RecordError, TruncatedError
-from inoculate.features.flow_schema import BASE_COLUMNS, FLOW_COLUMNS, IDENTITY
+from inoculate.features.flows.flow_schema import BASE_COLUMNS, FLOW_COLUMNS, IDENTITY
 from tests.packet_maker import (
     A6,
     ACK,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inoculate.domains.flows.suricata_eve import SuricataEve
 from inoculate.errors import RecordError
-from inoculate.features.flow_schema import FLOW_COLUMNS
+from inoculate.features.flows.flow_schema import FLOW_COLUMNS
 from inoculate.reading.sources import open_source
 
 SAMPLE = Path(__file__).parents[2] / "data" / "suricata_eve.json"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inoculate.domains.flows.zeek_conn import ZeekConn
 from inoculate.errors import RecordError, TruncatedError
-from inoculate.features.flow_schema import FLOW_COLUMNS
+from inoculate.features.flows.flow_schema import FLOW_COLUMNS
 from inoculate.reading.sources import open_source
 
 SAMPLE = Path(__file__).parents[2] / "data" / "zeek_conn.log"

@@ -3,7 +3,7 @@
 Who reviews code looks for the siblings of a bug that was found: the same call without the same
 check, elsewhere. C, C++, Python, Java, JavaScript, TypeScript, PHP, Go, Terraform, YAML of
 Kubernetes and Compose, and Dockerfiles are read; a detector works across them, since code is
-encoded in words and structure that all have in common (``features.code_roles``).
+encoded in words and structure that all have in common (``features.code.code_roles``).
 
 A record is a function or a method; statements outside of functions, as long as nothing comes
 between; a block of Terraform; a Kubernetes document, a Compose service; a Dockerfile. Functions
@@ -24,13 +24,13 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.code_languages import SUFFIXES, grammar, language_named, tree_of
-from inoculate.features.code_schema import HASHED, VIEWS
-from inoculate.features.code_split import pieces_of
-from inoculate.features.code_tree import MOST_BYTES, parse
-from inoculate.features.code_views import encode_code, tokens_of
+from inoculate.features.code.code_languages import SUFFIXES, grammar, language_named, tree_of
+from inoculate.features.code.code_schema import HASHED, VIEWS
+from inoculate.features.code.code_split import pieces_of
+from inoculate.features.code.code_tree import MOST_BYTES, parse
+from inoculate.features.code.code_views import encode_code, tokens_of
 from inoculate.features.hashing import columns_of
-from inoculate.features.text_domain import with_text
+from inoculate.features.text.text_domain import with_text
 from inoculate.task import Encoded
 
 _BATCH = 2_000

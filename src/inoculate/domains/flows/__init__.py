@@ -1,1 +1,1 @@
-"""Network flows: every format here encodes to the one schema of ``features.flow_schema``."""
+"""Network flows: every format here encodes to the one schema of ``features.flows.flow_schema``."""

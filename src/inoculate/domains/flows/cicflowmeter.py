@@ -26,9 +26,9 @@ import polars as pl
 
 from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.flow_domain import FlowDomain
-from inoculate.features.flow_schema import complete
-from inoculate.features.flow_text import (
+from inoculate.features.flows.flow_domain import FlowDomain
+from inoculate.features.flows.flow_schema import complete
+from inoculate.features.flows.flow_text import (
     origin,
     port,
     protocol,
@@ -36,7 +36,7 @@ from inoculate.features.flow_text import (
     rename_clashing,
     seconds,
 )
-from inoculate.features.host_context import HostContext
+from inoculate.features.flows.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited, to_numbers
 from inoculate.reading.headed import Header, read_headed, sniff_header
 from inoculate.reading.parquet import column_types, is_parquet, read_rows

@@ -22,9 +22,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from inoculate.domain import Batch, OnBad, Source, raise_bad
-from inoculate.features.flow_domain import FlowDomain
-from inoculate.features.flow_schema import complete
-from inoculate.features.flow_text import (
+from inoculate.features.flows.flow_domain import FlowDomain
+from inoculate.features.flows.flow_schema import complete
+from inoculate.features.flows.flow_text import (
     flag_columns,
     origin,
     port,
@@ -34,7 +34,7 @@ from inoculate.features.flow_text import (
     seconds,
     udp_payload,
 )
-from inoculate.features.host_context import HostContext
+from inoculate.features.flows.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.headed import Header, read_headed, sniff_header
 from inoculate.reading.lines import Block

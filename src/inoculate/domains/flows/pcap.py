@@ -15,13 +15,13 @@ import numpy as np
 
 from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import InputError, RecordError, TruncatedError
-from inoculate.features.flow_domain import FlowDomain
-from inoculate.features.flow_frame import flow_frame
-from inoculate.features.flow_meter import FlowMeter
-from inoculate.features.flow_schema import complete
-from inoculate.features.flow_state import State
-from inoculate.features.host_context import HostContext
-from inoculate.features.packets import LINK_TYPES, FragmentPorts, decode
+from inoculate.features.flows.flow_domain import FlowDomain
+from inoculate.features.flows.flow_frame import flow_frame
+from inoculate.features.flows.flow_meter import FlowMeter
+from inoculate.features.flows.flow_schema import complete
+from inoculate.features.flows.flow_state import State
+from inoculate.features.flows.host_context import HostContext
+from inoculate.features.flows.packets import LINK_TYPES, FragmentPorts, decode
 from inoculate.reading.captures import Records, is_capture, read_records
 
 _MOST_ROWS = 100_000

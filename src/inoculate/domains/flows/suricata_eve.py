@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 import polars as pl
 
 from inoculate.domain import Batch, OnBad, Source, raise_bad
-from inoculate.features.flow_domain import FlowDomain
-from inoculate.features.flow_schema import IDENTITY, complete
-from inoculate.features.flow_text import (
+from inoculate.features.flows.flow_domain import FlowDomain
+from inoculate.features.flows.flow_schema import IDENTITY, complete
+from inoculate.features.flows.flow_text import (
     RESERVED,
     flag_columns,
     origin,
@@ -30,7 +30,7 @@ from inoculate.features.flow_text import (
     seconds,
     udp_payload,
 )
-from inoculate.features.host_context import HostContext
+from inoculate.features.flows.host_context import HostContext
 from inoculate.reading.delimited import LINE
 from inoculate.reading.json_lines import load_object, parse_json_lines
 from inoculate.reading.lines import Block, numbered, read_blocks

@@ -21,9 +21,9 @@ import polars as pl
 
 from inoculate.domain import Batch, OnBad, Source, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.flow_domain import FlowDomain
-from inoculate.features.flow_schema import IDENTITY, complete
-from inoculate.features.flow_text import (
+from inoculate.features.flows.flow_domain import FlowDomain
+from inoculate.features.flows.flow_schema import IDENTITY, complete
+from inoculate.features.flows.flow_text import (
     origin,
     port,
     protocol,
@@ -31,7 +31,7 @@ from inoculate.features.flow_text import (
     rename_clashing,
     seconds,
 )
-from inoculate.features.host_context import HostContext
+from inoculate.features.flows.host_context import HostContext
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.json_lines import load_object, parse_json_lines
 from inoculate.reading.lines import Block, read_blocks

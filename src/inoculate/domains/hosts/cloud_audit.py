@@ -23,15 +23,15 @@ import polars as pl
 
 from inoculate.domain import Batch, Column, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.cloud_parameters import (
+from inoculate.features.flows.flow_text import seconds
+from inoculate.features.hashing import hashed_view, token_grams
+from inoculate.features.hosts.cloud_parameters import (
     cut_parameters,
     flat_parameters,
     parameter_shape,
     parameter_words,
 )
-from inoculate.features.event_fields import Fields, count_tokens, quoted
-from inoculate.features.flow_text import seconds
-from inoculate.features.hashing import hashed_view, token_grams
+from inoculate.features.hosts.event_fields import Fields, count_tokens, quoted
 from inoculate.reading.documents import read_document, writable
 from inoculate.reading.json_lines import load_object
 from inoculate.reading.lines import numbered, read_blocks

@@ -5,9 +5,9 @@ background does not have. A record is a line. JSON and delimited logs are not re
 key or column of theirs means something of its own.
 
 What is encoded is what the line says by itself: without its time, priority and host, and with
-numbers, addresses, identifiers and named users replaced by their kind (``features.log_masks``,
-which also says what that cannot see). So a line encodes the same alone, in a batch, and in any
-order. Templates are learned from line to line by Drain and do depend on what was read before, so
+numbers, addresses, identifiers and named users replaced by their kind
+(``features.hosts.log_masks``, which also says what that cannot see). So a line encodes the same
+alone, in a batch, and in any order. Templates are learned from line to line by Drain and do depend on what was read before, so
 they are never encoded: the column ``template`` shows and groups findings, as the line stood to
 the templates known when its batch was read. Of each batch no more than ``MOST_NEW`` masked
 texts not met before go into Drain; a further one is its own template.
@@ -28,12 +28,12 @@ import polars as pl
 
 from inoculate.domain import Batch, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.drain import Drain
 from inoculate.features.hashing import hashed_view
-from inoculate.features.log_headers import HEADER, times
-from inoculate.features.log_masks import masked, messages, readable, words
-from inoculate.features.log_shape import OF_MASK, OF_MESSAGE, mask_shape, message_shape
-from inoculate.features.text_domain import HashedView, TextDomain, with_text
+from inoculate.features.hosts.drain import Drain
+from inoculate.features.hosts.log_headers import HEADER, times
+from inoculate.features.hosts.log_masks import masked, messages, readable, words
+from inoculate.features.hosts.log_shape import OF_MASK, OF_MESSAGE, mask_shape, message_shape
+from inoculate.features.text.text_domain import HashedView, TextDomain, with_text
 from inoculate.reading.lines import Block, read_blocks
 from inoculate.reading.text_rows import first_lines
 from inoculate.task import Encoded, FloatArray

@@ -26,9 +26,9 @@ import polars as pl
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view, token_grams, token_grams_in
-from inoculate.features.linux_calls import CATEGORIES, call_categories, same_calls
-from inoculate.features.sequence import sequence_shape, sequence_view
-from inoculate.features.traces import ARCH, ASIDE, BATCH, STRACE, TraceReader, listed
+from inoculate.features.hosts.linux_calls import CATEGORIES, call_categories, same_calls
+from inoculate.features.hosts.sequence import sequence_shape, sequence_view
+from inoculate.features.hosts.traces import ARCH, ASIDE, BATCH, STRACE, TraceReader, listed
 from inoculate.reading.documents import writable
 from inoculate.reading.json_lines import load_object
 from inoculate.reading.lines import numbered, read_blocks

@@ -11,7 +11,7 @@ also its old names), the flat keys of NXLog as in the Mordor data sets (``EventI
 ``SourceName`` beside the data fields), and ``Event.System`` with ``Event.EventData``.
 
 What names a host, user, address, process or moment is shown and never encoded; see
-``features.event_fields``. Of an event 256 fields and 32,768 characters count.
+``features.hosts.event_fields``. Of an event 256 fields and 32,768 characters count.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,10 @@ import polars as pl
 
 from inoculate.domain import Batch, Column, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.command_shape import COMMAND_COLUMNS, command_shape
-from inoculate.features.event_fields import (
+from inoculate.features.flows.flow_text import seconds
+from inoculate.features.hashing import hashed_view, token_grams
+from inoculate.features.hosts.command_shape import COMMAND_COLUMNS, command_shape
+from inoculate.features.hosts.event_fields import (
     count_tokens,
     field_words,
     named_field,
@@ -31,8 +33,6 @@ from inoculate.features.event_fields import (
     shape_tokens,
     split_fields,
 )
-from inoculate.features.flow_text import seconds
-from inoculate.features.hashing import hashed_view, token_grams
 from inoculate.reading.documents import writable
 from inoculate.reading.evtx import MAGIC, read_evtx
 from inoculate.reading.json_lines import load_object

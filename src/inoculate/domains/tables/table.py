@@ -20,7 +20,7 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.flow_text import origin, seconds
+from inoculate.features.flows.flow_text import origin, seconds
 from inoculate.features.table_columns import (
     LEFT_OUT,
     NUMBER_SHARE,

@@ -6,7 +6,7 @@ strings. Command lines come from process events (Sysmon 1, Windows 4688, auditd,
 shell histories and script logs.
 
 Forms: plain lines, and CSV or JSON Lines with one of ``COLUMNS``; a JSON text may have several
-lines. Letters and words are those of the command decoded (see ``features.decoding``), in small
+lines. Letters and words are those of the command decoded (see ``features.text.decoding``), in small
 letters, with carets, backticks and joints of strings taken out. Addresses, GUIDs, hashes and the
 names of users' folders are replaced by a word for each, so that nothing is learned from them.
 
@@ -24,10 +24,10 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
-from inoculate.features.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.hashing import hashed_view
-from inoculate.features.text_domain import HashedView, TextDomain, finished
-from inoculate.features.text_shape import GENERAL_COLUMNS, general_shape, matches
+from inoculate.features.text.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
+from inoculate.features.text.text_domain import HashedView, TextDomain, finished
+from inoculate.features.text.text_shape import GENERAL_COLUMNS, general_shape, matches
 from inoculate.reading.delimited import LINE
 from inoculate.reading.text_rows import first_lines, head_cells, read_text_rows, text_form
 from inoculate.task import FloatArray

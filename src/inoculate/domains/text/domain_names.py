@@ -6,7 +6,7 @@ logs, passive DNS, proxies and certificates.
 
 Forms: plain lines (``#`` begins a comment), CSV or JSON Lines with one of ``COLUMNS``, and
 dns.log as tab-separated values or JSON Lines, of which records without a query are no records.
-A name is taken in lower case, without a dot at its end; see ``features.name_shape``.
+A name is taken in lower case, without a dot at its end; see ``features.text.name_shape``.
 
 Format: https://docs.zeek.org/en/master/logs/dns.html
 
@@ -21,14 +21,20 @@ import polars as pl
 from inoculate.domain import Batch, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view
-from inoculate.features.name_shape import (
+from inoculate.features.text.name_shape import (
     LONGEST_NAME,
     NAME_COLUMNS,
     name_shape,
     split_names,
     suffix_tokens,
 )
-from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse, with_client
+from inoculate.features.text.text_domain import (
+    HashedView,
+    TextDomain,
+    finished,
+    refuse,
+    with_client,
+)
 from inoculate.reading.delimited import LINE, Layout, check_header, parse_delimited
 from inoculate.reading.lines import read_blocks
 from inoculate.reading.text_rows import (

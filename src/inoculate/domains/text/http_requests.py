@@ -23,10 +23,10 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
-from inoculate.features.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.hashing import hashed_view
-from inoculate.features.text_domain import HashedView, TextDomain, finished, with_client
-from inoculate.features.text_shape import GENERAL_COLUMNS, MOST_CHARS, general_shape, matches
+from inoculate.features.text.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
+from inoculate.features.text.text_domain import HashedView, TextDomain, finished, with_client
+from inoculate.features.text.text_shape import GENERAL_COLUMNS, MOST_CHARS, general_shape, matches
 from inoculate.reading.delimited import LINE
 from inoculate.reading.http_messages import (
     is_log_line,

@@ -7,7 +7,7 @@ fetched.
 
 Forms: plain lines (``#`` begins a comment), and CSV or JSON Lines with one of ``COLUMNS``. A URL
 may lack its scheme. Columns of structure and words are of the host (without ``www.``, see
-``features.name_shape``) and of what follows it, decoded where it says so.
+``features.text.name_shape``) and of what follows it, decoded where it says so.
 
 References:
     RFC 3986, appendix B (the regular expression that splits a URL). Departures: a backslash ends
@@ -26,16 +26,16 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
-from inoculate.features.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.hashing import hashed_view
-from inoculate.features.name_shape import (
+from inoculate.features.text.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
+from inoculate.features.text.name_shape import (
     NAME_COLUMNS,
     name_shape,
     split_names,
     suffix_tokens,
 )
-from inoculate.features.text_domain import HashedView, TextDomain, finished, refuse
-from inoculate.features.text_shape import (
+from inoculate.features.text.text_domain import HashedView, TextDomain, finished, refuse
+from inoculate.features.text.text_shape import (
     GENERAL_COLUMNS,
     MOST_CHARS,
     general_shape,

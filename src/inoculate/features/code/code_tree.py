@@ -1,0 +1,162 @@
+"""A piece of code as a flat table of nodes in the order of reading.
+
+Reading a syntax tree node by node is what costs most in Python, so it is done once: everything
+else works on the lists of this table.
+"""
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+
+from tree_sitter import Node, TreeCursor
+
+from inoculate.features.code.code_languages import Grammar, grammar, tree_of
+from inoculate.features.code.code_roles import CLOSED, SKIP, THROUGH
+
+MOST_BYTES = 1 << 20
+"""Of each text, so many bytes are parsed."""
+
+MOST_NODES = 200_000
+MOST_DEPTH = 250
+"""Nodes below are left out; people write about 40."""
+
+_MODIFIERS = "(?:public|private|protected|static|final|abstract|async|override|readonly|get|set)"
+_ANNOTATED = r"\s*(?:(?:@[\w.]+(?:\([^)]*\))?|#\[[^\]]*\])\s*)*"
+_METHOD = {
+    "php": re.compile(rf"{_ANNOTATED}{_MODIFIERS}\s[\s\w]*function\b"),
+    "java": re.compile(
+        rf"(?!{_ANNOTATED}(?:{_MODIFIERS}\s+)*(?:class|interface|enum|record|import|package)\b)"
+        rf"{_ANNOTATED}{_MODIFIERS}\s[^=;{{]*\("
+    ),
+    "javascript": re.compile(
+        rf"\s*(?:{_MODIFIERS}\s+)*\*?\s*(?!function\b|if\b|for\b|while\b|switch\b|catch\b)"
+        r"[#\w$]+\s*\([^()]*\)\s*(?::[^{};]*)?\{"
+    ),
+}
+_METHOD["csharp"] = _METHOD["java"]
+_METHOD["typescript"] = _METHOD["tsx"] = _METHOD["javascript"]
+
+
+@dataclass(slots=True, eq=False)
+class Nodes:
+    """Nodes of a text; the children of a node come after it, up to ``stop``.
+
+    Attributes:
+        language: of the text.
+        data: what was parsed, with what was put before it.
+        shift: bytes put before the text.
+        role: number of each node's role, see ``code_languages.role_names``.
+        start, end: place in ``data``, in bytes.
+        parent: index of the node above, -1 for the first.
+        stop: index after the last node below.
+        part: name of what a node is to its parent, "" where it has none.
+        depth: greatest depth.
+        calls: what is called by the calls that were looked at.
+    """
+
+    language: str
+    data: bytes
+    shift: int
+    role: list[int]
+    start: list[int]
+    end: list[int]
+    parent: list[int]
+    stop: list[int]
+    part: list[str]
+    depth: int = 0
+    calls: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
+
+    def text(self, i: int) -> bytes:
+        """Return the bytes of a node."""
+        return self.data[self.start[i] : self.end[i]]
+
+    def children(self, i: int) -> list[int]:
+        """Return the nodes right below one."""
+        found, j, stop, after = [], i + 1, self.stop[i], self.stop
+        while j < stop:
+            found.append(j)
+            j = after[j]
+        return found
+
+
+def parse(text: str, language: str) -> Nodes | None:
+    """Return the nodes of a text, None for a language or a text that no parser can take.
+
+    A method without its class is given one, and common indentation is taken away.
+    """
+    used = grammar("php_tagged" if language == "php" and "<?" in text[:4096] else language)
+    if used is None:
+        return None
+    method = _METHOD.get(language)
+    before, after = ("", "")
+    if used.language == "php_tagged" and not text[:200].lstrip().startswith("<"):
+        before = "<?php "
+    if method is not None and method.match(text[:2_000]):
+        before, after = "class X {", "}"
+    if language == "python" and text[:1] in " \t\n":
+        text = textwrap.dedent(text)
+    data = f"{before}{text}{after}".encode("utf-8", "replace")[:MOST_BYTES]
+    tree = tree_of(data, used)
+    if tree is None:
+        return None
+    return read_nodes(tree.root_node, used, data, len(before))
+
+
+def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
+    """Return a tree's nodes as a table.
+
+    Args:
+        root: what is read, with all below.
+        used: the grammar it was parsed with.
+        data: what was parsed.
+        shift: bytes put before the text.
+    """
+    nodes = Nodes(used.language, data, shift, [], [], [], [], [], [])
+    _walk(root.walk(), used, nodes)
+    return nodes
+
+
+def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C901, PLR0915 - one loop, for speed
+    roles, names = used.roles, used.fields
+    role, start, end, stop = nodes.role, nodes.start, nodes.end, nodes.stop
+    parent, part = nodes.parent, nodes.part
+    down, on, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
+    above, inherited, depth = -1, "", 0
+    stack: list[tuple[int, str]] = []
+    while True:
+        node = cursor.node
+        code = roles[node.kind_id]  # type: ignore[union-attr]
+        if code >= 0:
+            at = len(role)
+            role.append(code)
+            start.append(node.start_byte)  # type: ignore[union-attr]
+            end.append(node.end_byte)  # type: ignore[union-attr]
+            parent.append(above)
+            stop.append(at + 1)
+            part.append(names[cursor.field_id or 0] or inherited)
+            if code not in CLOSED and down():
+                if depth < MOST_DEPTH and at < MOST_NODES:
+                    stack.append((at, inherited))
+                    above, inherited = at, ""
+                    depth += 1
+                    nodes.depth = max(nodes.depth, depth)
+                    continue
+                up()
+        elif code == THROUGH:
+            its = names[cursor.field_id or 0] or inherited
+            if down():
+                if depth < MOST_DEPTH:
+                    stack.append((SKIP, inherited))
+                    inherited = its
+                    depth += 1
+                    continue
+                up()
+        while not on():
+            if not depth:
+                return
+            up()
+            left, inherited = stack.pop()
+            depth -= 1
+            if left >= 0:
+                stop[left] = len(role)
+                above = parent[left]

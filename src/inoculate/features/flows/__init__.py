@@ -1,0 +1,1 @@
+"""Arithmetic of network flows: packets, sums, context, and the one schema."""

@@ -1,0 +1,1 @@
+"""Arithmetic of calls, events and log lines."""

@@ -1,0 +1,1 @@
+"""Arithmetic of names, URLs, requests and commands: shapes and decoding."""
