@@ -7,7 +7,8 @@ key or column of theirs means something of its own.
 What is encoded is what the line says by itself: without its time, priority and host, and with
 numbers, addresses, identifiers and named users replaced by their kind
 (``features.hosts.log_masks``, which also says what that cannot see). So a line encodes the same
-alone, in a batch, and in any order. Templates are learned from line to line by Drain and do depend on what was read before, so
+alone, in a batch, and in any order. Templates are learned from line to line by Drain and do depend
+on what was read before, so
 they are never encoded: the column ``template`` shows and groups findings, as the line stood to
 the templates known when its batch was read. Of each batch no more than ``MOST_NEW`` masked
 texts not met before go into Drain; a further one is its own template.
