@@ -114,7 +114,7 @@ class Root:
         path without the first ``/``.
 
         Example:
-            >>> root = Root(Path("/work/shop"), Path("/work/shop/src"))
+            >>> root = Root(Path("/srv/shop"), Path("/srv/shop/src"))
             >>> root.relative("../app/a.py"), root.relative("/var/log/conn.log")
             (('app/a.py', True), ('var/log/conn.log', False))
         """
