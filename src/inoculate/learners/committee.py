@@ -22,7 +22,7 @@ _FLOOR = 0.2  # of a column's scale, in signed logs: few records may all say 0
 
 
 class Committee(Learner):
-    """Needs no meta-training and works on any columns.
+    """Adds discriminant, logistic regression and trees; any columns, no meta-training.
 
     Adapting costs O(m d^2 + d^3), a forest and a logistic regression a class; scoring some 5 us
     a record. Without examples the score is a Mahalanobis distance.
