@@ -44,7 +44,7 @@ def _lines(chunk: bytearray) -> Iterator[bytes]:
     file = io.BytesIO(_file_header() + bytes(chunk).ljust(CHUNK_BYTES, b"\0"))
     try:
         records: Any = iter(evtx.PyEvtxParser(file, number_of_threads=1).records_json())
-    except Exception as err:
+    except Exception as err:  # the Rust parser raises what it likes of hostile bytes
         yield _problem(f"a chunk of events that cannot be parsed: {err}")
         return
     n_characters = n_errors = 0
