@@ -124,6 +124,17 @@ def test_the_nearest_known_detector_is_the_one_that_finds_the_examples(table, de
     assert report.promises.nearest == ("steal", 1.0)
 
 
+def test_a_detector_of_another_kind_beside_it_is_left_alone(table, detector):
+    names = {kind: table["folder"] / f"{kind}.txt" for kind in ("made", "usual")}
+    names["made"].write_text("".join(f"xq{i}zvwkq{i}.info\n" for i in range(5)))
+    names["usual"].write_text("".join(f"shop{i}.example.com\n" for i in range(150)))
+    report = adapt(
+        request(table, examples=(str(names["made"]),), background=(str(names["usual"]),))
+    )
+    assert report.manifest.kind == "domain_name"
+    assert report.promises.nearest is None
+
+
 def test_context_of_examples_cut_out_of_a_day_is_not_trusted(tmp_path):
     report = adapt(
         AdaptRequest(

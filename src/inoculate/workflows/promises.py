@@ -8,6 +8,7 @@ import numpy as np
 
 from inoculate.calibration import Calibration
 from inoculate.errors import InoculateError
+from inoculate.store.artifact import load
 from inoculate.store.detector import load_detector
 from inoculate.task import Support
 from inoculate.workflows.examples import Examples
@@ -122,10 +123,12 @@ def _nearest(examples: Examples, out: Path, rate: float) -> tuple[str, float] | 
         if path.name == out.name:
             continue
         try:
+            if load(path).manifest.kind != examples.domains[0].kind:
+                continue
             known = load_detector(path)
             x = examples.encode(known.views).x
         except (InoculateError, OSError):
-            continue  # a neighbour that cannot be read, or of another kind, is no reason to stop
+            continue  # a neighbour that cannot be read is no reason to stop
         alarm = known.detector.score(x).alarm().astype(np.float64)
         share = float((Calibration.of(known.scores).p_values(alarm) <= rate).mean())
         if best is None or share > best[1]:
