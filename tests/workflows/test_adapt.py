@@ -128,9 +128,8 @@ def test_a_detector_of_another_kind_beside_it_is_left_alone(table, detector):
     names = {kind: table["folder"] / f"{kind}.txt" for kind in ("made", "usual")}
     names["made"].write_text("".join(f"xq{i}zvwkq{i}.info\n" for i in range(5)))
     names["usual"].write_text("".join(f"shop{i}.example.com\n" for i in range(150)))
-    report = adapt(
-        request(table, examples=(str(names["made"]),), background=(str(names["usual"]),))
-    )
+    sources = {"examples": (str(names["made"]),), "background": (str(names["usual"]),)}
+    report = adapt(request(table, **sources, label=None, shots=None))
     assert report.manifest.kind == "domain_name"
     assert report.promises.nearest is None
 
