@@ -21,6 +21,7 @@ from inoculate.learner import Detector
 from inoculate.task import Encoded, FloatArray, IntArray
 
 _SCORED_AT_ONCE = 100_000
+_MOST_LOG = 60.0
 
 
 class Explainer:
@@ -151,6 +152,8 @@ def measure(value: float, unit: str) -> str:
     Example:
         >>> measure(1_234_567, "byte"), measure(0.35, "s"), measure(1, "packet")
         ('1.2 MB', '350 ms', '1 packet')
+        >>> measure(3.0, "log2(1+n)")
+        '7'
     """
     size = abs(value)
     if unit == "s":
@@ -163,6 +166,8 @@ def measure(value: float, unit: str) -> str:
         for limit, factor, name in ((1e6, 1e3, "kB"), (1e9, 1e6, "MB"), (np.inf, 1e9, "GB")):
             if size < limit:
                 return f"{_short(value / factor)} {name}{rest}"
+    if unit == "log2(1+n)":  # a count that is encoded by its order of magnitude
+        return _short(2**value - 1) if size < _MOST_LOG else "very many"
     if unit in ("1", ""):
         return _short(value)
     plural = "s" if size != 1 and "/" not in unit else ""

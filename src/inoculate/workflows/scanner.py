@@ -121,7 +121,7 @@ class Scanner:
         if self.baseline is not None:
             findings = self.baseline.new(findings)
         self.n_findings += len(findings)
-        self.families.add(findings, whole_files=domain.whole_files)
+        self.families.add(findings, whole_files=domain.unit == "file")
         return findings
 
     def promise(self, rate: float) -> tuple[float, str | None]:
