@@ -68,6 +68,22 @@ class Source:
     stream: BinaryIO
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Fact:
+    """Something that can be said of a record, for a rule that runs elsewhere.
+
+    Attributes:
+        kind: what is told: ``call``, ``import``, ``field:CommandLine``, ``uri`` ...; ``who`` is
+            a name of a host or user, which no rule may hold.
+        value: how it is.
+        line: where, counted from 1 in the record's text; 0 where that says nothing.
+    """
+
+    kind: str
+    value: str
+    line: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Some records of one source, as a table.
@@ -148,3 +164,15 @@ class Domain(ABC):
             Some of it in the record's own words; "" for a column that says it itself.
         """
         return ""
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return what a rule can say of a record, bounded and in the record's own words.
+
+        Args:
+            record: one row of a batch's frame by column name. Of a whole file, ``data`` may
+                hold its bytes.
+
+        Returns:
+            Nothing where rules cannot be made of such records.
+        """
+        return ()

@@ -17,6 +17,7 @@ from inoculate.domain import Domain
 from inoculate.errors import MissingExtraError, NotFoundError
 from inoculate.finding import Renderer
 from inoculate.learner import Learner
+from inoculate.rule import RuleLanguage
 
 T = TypeVar("T")
 
@@ -87,3 +88,4 @@ def _walk(package: str) -> Iterator[tuple[str, str]]:
 LEARNERS: Registry[Learner] = Registry("inoculate.learners", Learner)  # type: ignore[type-abstract]
 DOMAINS: Registry[Domain] = Registry("inoculate.domains", Domain)  # type: ignore[type-abstract]
 RENDERERS: Registry[Renderer] = Registry("inoculate.render", Renderer)  # type: ignore[type-abstract]
+RULES: Registry[RuleLanguage] = Registry("inoculate.rules", RuleLanguage)  # type: ignore[type-abstract]

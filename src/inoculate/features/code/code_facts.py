@@ -27,8 +27,8 @@ Facts have a kind and a value, both short texts:
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from inoculate.domain import Fact
 from inoculate.features.code.code_flow import follow
 from inoculate.features.code.code_languages import CONFIGURATION
 from inoculate.features.code.code_roles import OPERATORS, role, role_names
@@ -53,21 +53,6 @@ from inoculate.features.code.code_words import (
 
 MOST_FACTS = 20_000
 """Of one record."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Fact:
-    """Something a piece of code does.
-
-    Attributes:
-        kind: what is told, see the module.
-        value: how it is.
-        line: where, counted from 1 in the text.
-    """
-
-    kind: str
-    value: str
-    line: int
 
 
 def facts_of(text: str, language: str) -> list[Fact]:

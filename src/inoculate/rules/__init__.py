@@ -1,0 +1,1 @@
+"""Rule languages, one a file."""
