@@ -18,3 +18,11 @@ def test_records_are_counted_alike_alone_and_among_others():
     for name, x in many.items():
         np.testing.assert_array_equal(x[250], one[name][0])
         assert np.isnan(x[300]).all()
+
+
+def test_a_word_of_one_language_is_told_as_such_beside_a_text_of_another():
+    texts, languages = ["x = nginx\n", "image: nginx\n"], ["python", "yaml"]
+    many = encode_code(pl.Series(texts), pl.Series(languages))
+    for i in range(2):
+        one = encode_code(pl.Series(texts[i : i + 1]), pl.Series(languages[i : i + 1]))
+        np.testing.assert_array_equal(many["token"][i], one["token"][0])

@@ -54,6 +54,9 @@ from inoculate.features.code.code_words import (
 MOST_FACTS = 20_000
 """Of one record."""
 
+Facts = list[tuple[str, str, int]]
+"""Kind and value of each fact, and the index of a node."""
+
 
 def facts_of(text: str, language: str) -> list[Fact]:
     """Return the facts of one function or block, in the order of reading; none if unreadable.
@@ -78,9 +81,9 @@ def _line(ends: list[int], at: int) -> int:
     return bisect_left(ends, at)
 
 
-def raw_facts(nodes: Nodes) -> list[tuple[str, str, int]]:
+def raw_facts(nodes: Nodes) -> Facts:
     """Return the facts as (kind, value, index of a node)."""
-    found: list[tuple[str, str, int]] = []
+    found: Facts = []
     if nodes.language in CONFIGURATION:
         settings(nodes, found)
         return found[:MOST_FACTS]
@@ -93,10 +96,7 @@ def raw_facts(nodes: Nodes) -> list[tuple[str, str, int]]:
     return found[:MOST_FACTS]
 
 
-Found = list[tuple[str, str, int]]
-
-
-def _call(nodes: Nodes, i: int, found: Found) -> None:
+def _call(nodes: Nodes, i: int, found: Facts) -> None:
     short, _, name = called(nodes, i)
     found.append(("call", short, i))
     for part in parts(name):
@@ -122,7 +122,7 @@ def _is_looked_at(nodes: Nodes, above: int) -> bool:
     return nodes.role[above] == _BINARY and operator(nodes, above) in _LOOKING
 
 
-def _binary(nodes: Nodes, i: int, found: Found) -> None:
+def _binary(nodes: Nodes, i: int, found: Facts) -> None:
     children = nodes.children(i)
     op = operator(nodes, i)
     sides = [shape(nodes, j) for j in children if nodes.role[j] not in OPERATORS]
@@ -130,7 +130,7 @@ def _binary(nodes: Nodes, i: int, found: Found) -> None:
         found.append(("op", f"{sides[0]}{op}{sides[-1]}", i))
 
 
-def _choice(nodes: Nodes, i: int, found: Found) -> None:
+def _choice(nodes: Nodes, i: int, found: Facts) -> None:
     children = nodes.children(i)
     tests = condition(nodes, children)
     for value, j in tests:
@@ -151,14 +151,14 @@ def _first(nodes: Nodes, i: int) -> int:
     return nodes.role[j]
 
 
-def _loop(nodes: Nodes, i: int, found: Found) -> None:
+def _loop(nodes: Nodes, i: int, found: Facts) -> None:
     tests = condition(nodes, nodes.children(i))
     each = any(nodes.part[j] in ("left", "right", "value") for j in nodes.children(i))
     for value, j in tests or [("each" if each else "forever", i)]:
         found.append(("loop", value, j))
 
 
-def _catch(nodes: Nodes, i: int, found: Found) -> None:
+def _catch(nodes: Nodes, i: int, found: Facts) -> None:
     last = nodes.stop[i]
     words: list[str] = []
     body = next((j for j in nodes.children(i) if nodes.role[j] == _BODY), -1)
@@ -172,29 +172,29 @@ def _catch(nodes: Nodes, i: int, found: Found) -> None:
         found.append(("swallowed", words[-2] if len(words) > 1 else "any", i))
 
 
-def _literal(nodes: Nodes, i: int, found: Found) -> None:
+def _literal(nodes: Nodes, i: int, found: Facts) -> None:
     text = nodes.text(i)
     found.append(("literal", string_shape(text), i))
     for word in string_words(text):
         found.append(("quoted", word, i))
 
 
-def _number(nodes: Nodes, i: int, found: Found) -> None:
+def _number(nodes: Nodes, i: int, found: Facts) -> None:
     found.append(("number", number_shape(nodes.text(i)), i))
 
 
-def _index(nodes: Nodes, i: int, found: Found) -> None:
+def _index(nodes: Nodes, i: int, found: Facts) -> None:
     children = nodes.children(i)
     if len(children) > 1:
         found.append(("index", f"{shape(nodes, children[0])}[{shape(nodes, children[-1])}]", i))
 
 
-def _array(nodes: Nodes, i: int, found: Found) -> None:
+def _array(nodes: Nodes, i: int, found: Facts) -> None:
     sizes = [j for j in nodes.children(i) if nodes.part[j] in ("size", "length", "dimensions")]
     found.append(("array", shape(nodes, sizes[0]) if sizes else "?", i))
 
 
-def _assign(nodes: Nodes, i: int, found: Found) -> None:
+def _assign(nodes: Nodes, i: int, found: Facts) -> None:
     children = [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS]
     if len(children) < 2:
         return
@@ -206,13 +206,13 @@ def _assign(nodes: Nodes, i: int, found: Found) -> None:
         found.append(("set", f"[{shape(nodes, nodes.stop[left] - 1)}]={its}", i))
 
 
-def _return(nodes: Nodes, i: int, found: Found) -> None:
+def _return(nodes: Nodes, i: int, found: Facts) -> None:
     its = shape(nodes, i + 1) if nodes.stop[i] > i + 1 else "nothing"
     found.append(("returns", its, i))
 
 
 def _words(kind: str) -> "Tell":
-    def tell(nodes: Nodes, i: int, found: Found) -> None:
+    def tell(nodes: Nodes, i: int, found: Facts) -> None:
         last = min(nodes.stop[i], i + 12)
         for j in range(i, last):
             if nodes.stop[j] == j + 1:
@@ -222,15 +222,15 @@ def _words(kind: str) -> "Tell":
     return tell
 
 
-def _jump(nodes: Nodes, i: int, found: Found) -> None:
+def _jump(nodes: Nodes, i: int, found: Facts) -> None:
     found.append(("jump", role_names()[nodes.role[i]], i))
 
 
-def _pointer(nodes: Nodes, i: int, found: Found) -> None:
+def _pointer(nodes: Nodes, i: int, found: Facts) -> None:
     found.append(("pointer", shape(nodes, i) + shape(nodes, nodes.stop[i] - 1), i))
 
 
-Tell = Callable[[Nodes, int, Found], None]
+Tell = Callable[[Nodes, int, Facts], None]
 
 _KEYWORD, _STATEMENT, _BODY = role("keyword"), role("statement"), role("body")
 _NAME, _TYPE, _PASS, _CONTINUE = role("name"), role("type"), role("pass"), role("continue")

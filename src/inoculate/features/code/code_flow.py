@@ -16,6 +16,7 @@ index that nobody compared.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from inoculate.features.code.code_roles import OPERATORS, role
 from inoculate.features.code.code_shapes import called, operator
@@ -38,7 +39,9 @@ body get post cookie server
     "lambda", "func",
 ))  # fmt: skip
 _ARROW = role("op ->")
-_NO_VARIABLE = frozenset(("attribute", "field", "property", "type", "name"))
+_CALLS = frozenset((_CALL, _NEW))
+_NO_READ = frozenset(("function", "type"))
+_NO_VARIABLE = frozenset(("attribute", "field", "property", "name"))
 _NAMED = frozenset((_CALL, _NEW, _MEMBER, role("keyword"), _FUNC))
 
 Origin = tuple[str, str]
@@ -88,29 +91,45 @@ def _variables(nodes: Nodes, i: int) -> list[int]:
         j
         for j in range(i, min(nodes.stop[i], i + _MOST_SEEN))
         if roles[j] == _NAME
-        and not (fields[j] in _NO_VARIABLE and parents[j] >= 0 and roles[parents[j]] in _NAMED)
-        and not (fields[j] == "function" or fields[j] == "type")
+        and not (
+            (part := fields[j])
+            and (part in _NO_READ or (part in _NO_VARIABLE and roles[parents[j]] in _NAMED))
+        )
     ]
 
 
 def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
     """Return where an expression's value comes from."""
-    roles, stop = nodes.role, nodes.stop[i]
+    roles, stop, known = nodes.role, nodes.stop[i], state.origins
+    data, start, end = nodes.data, nodes.start, nodes.end
+    if stop == i + 1 and roles[i] == _NAME:  # most often by far
+        text = data[start[i] : end[i]]
+        its, source = known.get(text, ()), _source(text)
+        if source or len(its) > 1:
+            its = tuple(dict.fromkeys((*its, (source, "")) if source else its))
+        return its[:_MOST_ORIGINS]
     found: dict[Origin, None] = {}
     word, until = "", i
     for j in range(i, min(stop, i + _MOST_SEEN)):
         code = roles[j]
-        if code in (_CALL, _NEW) and j >= until:
+        if code == _NAME:
+            via = word if j < until else ""
+            text = data[start[j] : end[j]]
+            if text in known:
+                for origin, before in known[text]:
+                    found[(origin, via or before)] = None
+            if source := _source(text):
+                found[(source, via)] = None
+        elif code in _CALLS and j >= until:
             word, until = called(nodes, j)[0], nodes.stop[j]
             found[(word, "")] = None
-        elif code == _NAME:
-            via = word if j < until else ""
-            text = nodes.text(j)
-            for origin, before in state.origins.get(text, ()):
-                found[(origin, via or before)] = None
-            if text[:2] == b"$_" or text.lower() in _SOURCES:
-                found[("-".join(parts(text)), via)] = None
     return tuple(found)[:_MOST_ORIGINS]
+
+
+@lru_cache(maxsize=65_536)
+def _source(name: bytes) -> str:
+    """Return what a variable that data comes in by is called, "" for any other."""
+    return "-".join(parts(name)) if name[:2] == b"$_" or name.lower() in _SOURCES else ""
 
 
 _SOURCES = frozenset(s.encode() for s in _SOURCE_WORDS.split())
@@ -176,7 +195,8 @@ def _reaches(nodes: Nodes, i: int, word: str, state: _State, found: Found) -> li
     """Tell of the data in an expression that it reaches something; return its variables."""
     if nodes.stop[i] == i + 1 and nodes.role[i] != _NAME:
         return []
-    names = [nodes.text(k) for k in _variables(nodes, i)]
+    data, start, end = nodes.data, nodes.start, nodes.end
+    names = [data[start[k] : end[k]] for k in _variables(nodes, i)]
     guarded = bool(names) and all(n in state.guarded for n in names)
     for origin, via in _origins(nodes, i, state):
         if via:

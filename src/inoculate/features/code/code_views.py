@@ -7,20 +7,29 @@ Reference:
     learned.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from inoculate.features.code.code_facts import raw_facts
+from inoculate.features.code.code_facts import Facts, raw_facts
 from inoculate.features.code.code_languages import language_named
 from inoculate.features.code.code_roles import OPERATORS, role, role_names
-from inoculate.features.code.code_schema import HASHED, KINDS, ROLES, SHAPE, SIZES
+from inoculate.features.code.code_schema import (
+    CALLS,
+    FACTS,
+    HASHED,
+    KINDS,
+    SHAPE,
+    TOKENS,
+    TREE,
+    VIEWS,
+)
+from inoculate.features.code.code_structure import Counts, NodeTable
 from inoculate.features.code.code_tree import Nodes, parse
 from inoculate.features.code.code_words import number_shape, parts, string_shape, string_words
-from inoculate.features.hashing import MOST_TOKENS, Rows, coded_grams
+from inoculate.features.hashing import MOST_TOKENS, coded_grams
 from inoculate.task import FloatArray
 
 _PIECE_BYTES = 1 << 20
@@ -30,7 +39,7 @@ yield await delete assign augment index slice member pointer cast sizeof ternary
 array_type pointer_type setting item block annotation call new update instanceof keyword unread
 """
 _NAMES = frozenset(map(role, ("name", "field", "type")))
-_STRING, _NUMBER, _BODY, _PARAMS, _NAME = map(role, ("string", "number", "body", "params", "name"))
+_STRING, _NUMBER = map(role, ("string", "number"))
 _LITERAL = frozenset(map(role, ("bool", "null", "char", "regex")))
 
 
@@ -42,18 +51,15 @@ class Counted:
         names: the tokens that there are.
         codes: the tokens of all sequences one after another.
         lengths: tokens of each sequence.
-        known: for a text that stands in the code, the places of its tokens.
     """
 
     names: dict[str, int] = field(default_factory=dict)
     codes: list[int] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-    known: dict[bytes, list[int]] = field(default_factory=dict)
 
-    def places(self, tokens: Iterable[str]) -> list[int]:
-        """Return the places of tokens; a new one has a new place."""
-        names = self.names
-        return [names[t] if t in names else names.setdefault(t, len(names)) for t in tokens]
+    def place(self, token: str) -> int:
+        """Return the place of a token; a new one has a new place."""
+        return self.names.setdefault(token, len(self.names))
 
     def add(self, codes: list[int]) -> None:
         """Add a sequence."""
@@ -66,81 +72,158 @@ class Counted:
         return coded_grams(codes, lengths, list(self.names), width, orders=orders)
 
 
-def encode_code(texts: pl.Series, languages: pl.Series) -> dict[str, FloatArray]:
+class _FactPlaces(dict[tuple[str, str], int]):
+    """Place of each fact by kind and value: the text of a fact is made once."""
+
+    def __init__(self, counted: Counted) -> None:
+        super().__init__()
+        self.counted = counted
+
+    def __missing__(self, fact: tuple[str, str]) -> int:
+        place = self[fact] = self.counted.place(":".join(fact))
+        return place
+
+
+def encode_code(
+    texts: pl.Series, languages: pl.Series, callees: pl.Series | None = None
+) -> dict[str, FloatArray]:
     """Return every view's columns; NaN for a text or a language that is unknown.
 
     Args:
         texts: (n,) String.
         languages: (n,) String.
+        callees: (n,) List(String), what is done by the functions that a record calls, as
+            ``code_calls`` tells it; None where nothing is known of them.
     """
-    views = {v.view.name: v for v in HASHED}
-    widths = {n: len(v.view.columns) for n, v in views.items()} | {"shape": len(SHAPE.columns)}
-    out = {n: np.full((len(texts), w), np.nan, np.float32) for n, w in widths.items()}
-    piece = _Piece()
-    for row, (text, language) in enumerate(zip(texts, languages, strict=True)):
+    encoder = CodeEncoder(len(texts))
+    others = callees if callees is not None else [None] * len(texts)
+    for row, (text, language, more) in enumerate(zip(texts, languages, others, strict=True)):
         known = language_named(language)
         nodes = parse(text, known) if text is not None and known else None
         if nodes is not None:
-            piece.rows.append(row)
-            piece.shape.append(_read(nodes, piece.counted))
-            piece.size += len(nodes.data)
-        if piece.rows and (piece.size > _PIECE_BYTES or row + 1 == len(texts)):
-            for name, view in views.items():
-                out[name][piece.rows] = piece.counted[name].counts(widths[name], view.orders)
-            out["shape"][piece.rows] = np.log2(1.0 + np.array(piece.shape, np.float64))
-            piece = _Piece()
-    return out
+            encoder.add(row, nodes, raw_facts(nodes), more if more is not None else ())
+    return encoder.finish()
 
 
-@dataclass(slots=True, eq=False)
-class _Piece:
-    """Some records, counted at once."""
+class CodeEncoder:
+    """Turns parsed records into columns; a row that is never added is NaN.
 
-    rows: list[int] = field(default_factory=list)
-    shape: list[list[float]] = field(default_factory=list)
-    size: int = 0
-    counted: dict[str, Counted] = field(
-        default_factory=lambda: {h.view.name: Counted() for h in HASHED}
-    )
+    Args:
+        n: rows.
+    """
+
+    def __init__(self, n: int) -> None:
+        self._out = {
+            view: np.full((n, width), np.nan, np.float32) for view, width in _WIDTHS.items()
+        }
+        self._piece = _Piece()
+
+    def add(self, row: int, nodes: Nodes, facts: Facts, callees: Iterable[str] = ()) -> None:
+        """Add a record: its nodes, its facts and those of what it calls."""
+        if self._piece.size > _PIECE_BYTES:
+            self._count()
+        self._piece.rows.append(row)
+        self._piece.read(nodes, facts, callees)
+
+    def finish(self) -> dict[str, FloatArray]:
+        """Return every view's columns, (n, width)."""
+        if self._piece.rows:
+            self._count()
+        return self._out
+
+    def _count(self) -> None:
+        piece, self._piece = self._piece, _Piece()
+        shape = piece.finish()
+        for h in HASHED:
+            name = h.view.name
+            self._out[name][piece.rows] = piece.counted[name].counts(_WIDTHS[name], h.orders)
+        self._out[SHAPE.name][piece.rows] = np.log2(1.0 + shape)
 
 
-def tokens_of(nodes: Nodes) -> dict[str, list[str]]:
+_WIDTHS = {v.name: len(v.columns) for v in VIEWS}
+
+
+def tokens_of(nodes: Nodes, callees: Iterable[str] = ()) -> dict[str, list[str]]:
     """Return what each hashed view counts, by its name."""
-    counted = _Piece().counted
-    _read(nodes, counted)
+    piece = _Piece()
+    piece.read(nodes, raw_facts(nodes), callees)
+    piece.finish()
     return {
         view: [names[code] for code in some.codes]
-        for view, some in counted.items()
+        for view, some in piece.counted.items()
         for names in [list(some.names)]
     }
 
 
-def _read(nodes: Nodes, counted: Mapping[str, Counted]) -> list[float]:
-    """Add a record's tokens to what is counted; return its columns of ``SHAPE``."""
-    facts = raw_facts(nodes)
-    roles = np.array(nodes.role, np.int64)
-    counted["token"].add(_words(nodes, counted["token"]))
-    counted["tree"].add(_steps(nodes, roles, counted["tree"]))
-    calls = counted["call"].places([v for kind, v, _ in facts if kind in ("call", "block")])
-    counted["call"].add(calls)
-    some = counted["fact"].places([f"{k}:{v}" for k, v, _ in facts if k != "call"])
-    counted["fact"].add(some)
-    return _shape(nodes, roles, facts)
+class _Piece:
+    """Some records, counted at once."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.size = 0
+        self.counted = {h.view.name: Counted() for h in HASHED}
+        self._facts = _FactPlaces(self.counted[FACTS.view.name])
+        self._leaves: dict[int, dict[bytes, list[int]]] = {}
+        self._sizes: list[tuple[int, ...]] = []
+        self._roles: list[int] = []
+        self._parents: list[int] = []
+        self._stops: list[int] = []
+
+    def read(self, nodes: Nodes, facts: Facts, callees: Iterable[str]) -> None:
+        """Add a record."""
+        calls, tokens = self.counted[CALLS.view.name], self.counted[TOKENS.view.name]
+        tokens.add(_words(nodes, tokens, self._leaves))
+        calls.add([calls.place(v) for kind, v, _ in facts if kind in ("call", "block")])
+        told, known = self.counted[FACTS.view.name], self._facts
+        places = [known[kind, value] for kind, value, _ in facts if kind != "call"]
+        told.add(places + [told.place(fact) for fact in callees])
+        kinds = [fact[0] for fact in facts]
+        self.size += len(nodes.data)
+        self._roles += nodes.role
+        self._parents += nodes.parent
+        self._stops += nodes.stop
+        before = sum(start < nodes.shift for start in nodes.start[:8]) if nodes.shift else 0
+        self._sizes.append(
+            (
+                len(nodes.role),
+                before,
+                nodes.data.count(b"\n") + 1,
+                len(nodes.data) - nodes.shift,
+                nodes.depth,
+                *(sum([kinds.count(k) for k in some]) for _, some in KINDS.values()),
+            )
+        )
+
+    def finish(self) -> Counts:
+        """Count the structure of all records; return ``SHAPE`` before the logarithm, (n, ...)."""
+        table = NodeTable.of(
+            (self._roles, self._parents, self._stops), np.array(self._sizes, np.int64)
+        )
+        steps, lengths, names = table.steps()
+        tree = self.counted[TREE.view.name]
+        tree.codes, tree.lengths = steps.tolist(), lengths.tolist()
+        tree.names = {name: i for i, name in enumerate(names)}
+        return table.shape()
 
 
-def _words(nodes: Nodes, counted: Counted) -> list[int]:
+def _words(nodes: Nodes, counted: Counted, leaves: dict[int, dict[bytes, list[int]]]) -> list[int]:
     """Return the code in words common to all languages, in the order of reading."""
     out: list[int] = []
-    says, names, known = _says(len(role_names())), role_names(), counted.known
+    roles, names, first = nodes.role, role_names(), nodes.shift
+    says = _says(len(names))
     start, end, data = nodes.start, nodes.end, nodes.data
-    for i, code in enumerate(nodes.role):
-        how = says[code]
-        if how == 0 or start[i] < nodes.shift:
+    for i, how in [(i, how) for i, code in enumerate(roles) if (how := says[code])]:
+        if start[i] < first:
             continue
-        text = data[start[i] : end[i]] if how == 2 else b"\0" + names[code].encode()
+        code = roles[i]
+        text = data[start[i] : end[i]] if how == 2 else b""
+        known = leaves.get(code)
+        if known is None:
+            known = leaves[code] = {}
         places = known.get(text)
         if places is None:
-            places = known[text] = counted.places(_tokens(nodes, i, text))
+            told = _tokens(nodes, i, text) if how == 2 else (names[code],)
+            places = known[text] = [counted.place(t) for t in told]
         out += places
     return out
 
@@ -148,8 +231,6 @@ def _words(nodes: Nodes, counted: Counted) -> list[int]:
 def _tokens(nodes: Nodes, i: int, text: bytes) -> Sequence[str]:
     """Return the tokens that one node is told by."""
     code = nodes.role[i]
-    if text[:1] == b"\0":
-        return (role_names()[code],)
     if code == _NUMBER:
         return (number_shape(text),)
     if code == _STRING:
@@ -163,78 +244,13 @@ _SPOKEN: list[int] = []
 
 def _says(n: int) -> list[int]:
     """Return by role: 0 for nothing, 1 for its name, 2 for what stands in the code."""
-    said, names = frozenset(map(role, _SAID.split())) | OPERATORS | _LITERAL, role_names()
+    names = role_names()
     while len(_SPOKEN) < n:
         code = len(_SPOKEN)
         leaf = code in _NAMES or code in (_STRING, _NUMBER) or names[code].endswith(_DOCKER)
-        _SPOKEN.append(2 if leaf else int(code in said or names[code].endswith("_instruction")))
+        _SPOKEN.append(2 if leaf else int(code in _TOLD or names[code].endswith("_instruction")))
     return _SPOKEN
 
 
+_TOLD = frozenset(map(role, _SAID.split())) | OPERATORS | _LITERAL
 _DOCKER = ("_fragment", "_string", "path", "_port", "image_name", "image_tag", "param")
-
-
-def _steps(nodes: Nodes, roles: Rows, counted: Counted) -> list[int]:
-    """Return each node with the one above it, and with the one above that."""
-    names = role_names()
-    above = np.array(nodes.parent, np.int64)
-    first = max(0, _put_before(nodes) - 1)
-    inside = np.flatnonzero(above > first)
-    further = above[above[inside]]
-    pairs = roles[above[inside]] * _MANY + roles[inside]
-    steps = np.concatenate(
-        [pairs, _FAR + (roles[further] * _MANY + roles[inside])[further > first]]
-    )
-    unique, place = np.unique(steps, return_inverse=True)
-    told = []
-    for step in unique.tolist():
-        sign = ">>" if step >= _FAR else ">"
-        one, other = divmod(step % _FAR, _MANY)
-        told.append(f"{names[one]}{sign}{names[other]}")
-    found: list[int] = np.array(counted.places(told), np.int64)[place].tolist()
-    return found
-
-
-def _put_before(nodes: Nodes) -> int:
-    """Return how many nodes belong to what was put before the text."""
-    return sum(start < nodes.shift for start in nodes.start[:8])
-
-
-_GROUPS = tuple(tuple(map(role, some)) for _, some in ROLES.values())
-_MANY, _FAR = 1 << 16, 1 << 40
-
-
-def _shape(nodes: Nodes, roles: Rows, facts: list[tuple[str, str, int]]) -> list[float]:
-    """Return the columns of ``SHAPE`` before the logarithm."""
-    n_roles = np.bincount(roles[_put_before(nodes) :], minlength=len(role_names())).tolist()
-    n_kinds = Counter([kind for kind, _, _ in facts])
-    sizes = {
-        "lines": nodes.data.count(b"\n") + 1,
-        "bytes": len(nodes.data) - nodes.shift,
-        "nodes": len(nodes.role) - _put_before(nodes),
-        "depth": nodes.depth,
-        "parameters": _parameters(nodes, roles),
-        "deepest_block": _deepest(nodes, roles),
-    }
-    return [
-        *(float(sizes[name]) for name in SIZES),
-        *(float(sum([n_roles[r] for r in some])) for some in _GROUPS),
-        *(float(sum([n_kinds[k] for k in some])) for _, some in KINDS.values()),
-    ]
-
-
-def _parameters(nodes: Nodes, roles: Rows) -> int:
-    first = np.flatnonzero(roles == _PARAMS)[:1].tolist()
-    return int((roles[first[0] : nodes.stop[first[0]]] == _NAME).sum()) if first else 0
-
-
-def _deepest(nodes: Nodes, roles: Rows) -> int:
-    """Return how deep blocks are inside each other."""
-    deepest = 0
-    open_until: list[int] = []
-    for i in np.flatnonzero(roles == _BODY).tolist():
-        while open_until and open_until[-1] <= i:
-            open_until.pop()
-        open_until.append(nodes.stop[i])
-        deepest = max(deepest, len(open_until))
-    return deepest
