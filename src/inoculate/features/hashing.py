@@ -15,7 +15,7 @@ References:
 
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +162,7 @@ def _pieces(n: int) -> Iterator[slice]:
         yield slice(start, min(n, start + _ROWS_AT_ONCE))
 
 
+@lru_cache(maxsize=65_536)
 def _token(token: str) -> int:
     data = token.encode("utf-8", "replace")
     # a CRC of the text and one of it reversed: 64 bits, never the edge

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tree_sitter import Node
+from tree_sitter import Node, Tree
 
 from inoculate.features.code.code_languages import Grammar, grammar, tree_of
 from inoculate.features.code.code_roles import role
@@ -60,8 +60,8 @@ class Piece:
     column: int
 
 
-def pieces_of(data: bytes, language: str) -> list[Piece] | None:
-    """Return the records of a file, in the order of the file; None if it cannot be parsed.
+def pieces_in(data: bytes, language: str) -> tuple[Tree, list[Piece]] | None:
+    """Return a file's tree and its records, in the order of the file; None if it has no tree.
 
     Args:
         data: the file, UTF-8 or nearly so.
@@ -73,14 +73,14 @@ def pieces_of(data: bytes, language: str) -> list[Piece] | None:
         return None
     root = tree.root_node
     if language == "dockerfile":
-        return [_piece("Dockerfile", root, root)] if root.child_count else []
+        return tree, [_piece("Dockerfile", root, root)] if root.child_count else []
     if language in ("yaml", "json"):
-        return list(_documents(root, data))
+        return tree, list(_documents(root, data))
     if language == "terraform":
-        return list(_blocks(root, data))
+        return tree, list(_blocks(root, data))
     cut = _Cut(used, data)
     cut.walk(root)
-    return sorted(cut.found, key=lambda p: p.start)
+    return tree, sorted(cut.found, key=lambda p: p.start)
 
 
 def _piece(name: str, first: Node, last: Node) -> Piece:
@@ -111,7 +111,7 @@ class _Cut:
                     self._function(inner, child, prefix)
                 elif code in (_CLASS, _BODY) or kind in _CONTAINERS:
                     if depth < MOST_DEPTH:
-                        own = _joined(prefix, _name(child)) if code == _CLASS else prefix
+                        own = _joined(prefix, _name(child, self.data)) if code == _CLASS else prefix
                         waiting.append((child, own, depth + 1))
                 elif kind in _IGNORED:
                     continue
@@ -124,7 +124,7 @@ class _Cut:
             self._script(loose, prefix)
 
     def _function(self, node: Node, whole: Node, prefix: str) -> None:
-        name = _joined(prefix, _name(node))
+        name = _joined(prefix, _name(node, self.data))
         lines = node.end_point[0] - node.start_point[0] + 1
         if lines > _LONG_LINES and self.used.language in _SCRIPTS:
             inner = list(self._functions(node))
@@ -158,9 +158,9 @@ class _Cut:
             code = self.used.roles[child.kind_id]
             lines = child.end_point[0] - child.start_point[0]
             if code in (_FUNC, _LAMBDA) and lines >= _SMALL_LINES:
-                yield child, _name(child) or name
+                yield child, _name(child, self.data) or name
             elif depth < MOST_DEPTH and lines >= _SMALL_LINES:
-                own = _name(child) or name
+                own = _name(child, self.data) or name
                 waiting += [(c, own, depth + 1) for c in reversed(child.named_children)]
 
     def _script(self, loose: list[Node], prefix: str) -> None:
@@ -185,20 +185,20 @@ def _defined(node: Node) -> Node | None:
     return inner if inner is not None and inner.type == "function_definition" else None
 
 
-def _name(node: Node) -> str:
+def _name(node: Node, data: bytes) -> str:
     """Return what a node is called, "" where it has no name."""
     for field_name in ("name", "key", "left", "property"):
         named = node.child_by_field_name(field_name)
-        if named is not None and named.text is not None:
-            return named.text[:100].decode("utf-8", "replace")
+        if named is not None:
+            return data[named.start_byte : named.end_byte][:100].decode("utf-8", "replace")
     inner = node.child_by_field_name("declarator")
     for _ in range(20):
         below = inner.child_by_field_name("declarator") if inner is not None else None
         if below is None:
             break
         inner = below
-    text = inner.text if inner is not None else None
-    return text[:100].decode("utf-8", "replace").split("(")[0].strip() if text else ""
+    text = data[inner.start_byte : inner.end_byte] if inner is not None else b""
+    return text[:100].decode("utf-8", "replace").split("(")[0].strip()
 
 
 def _blocks(root: Node, data: bytes) -> Iterator[Piece]:
@@ -215,10 +215,10 @@ def _documents(root: Node, data: bytes) -> Iterator[Piece]:
     """Yield the documents of a YAML file; of Compose and CloudFormation the resources."""
     for document in (c for c in root.named_children if c.type == "document"):
         pairs = _pairs(document)
-        listed = [p for p in pairs if _key(p) in _RESOURCES]
+        listed = [p for p in pairs if _key(p, data) in _RESOURCES]
         inside = [q for p in listed for q in _pairs(p.child_by_field_name("value"))]
         for pair in inside:
-            yield _piece(_key(pair).decode("utf-8", "replace"), pair, pair)
+            yield _piece(_key(pair, data).decode("utf-8", "replace"), pair, pair)
         if inside:
             continue
         body = [c for c in document.named_children if c.type != "comment"]
@@ -239,9 +239,10 @@ def _pairs(node: Node | None) -> list[Node]:
     return []
 
 
-def _key(pair: Node) -> bytes:
+def _key(pair: Node, data: bytes) -> bytes:
     key = pair.child_by_field_name("key")
-    return (key.text or b"").strip(b"\"'")[:100] if key is not None else b""
+    text = data[key.start_byte : key.end_byte] if key is not None else b""
+    return text.strip(b"\"'")[:100]
 
 
 def _document_name(text: bytes) -> str:

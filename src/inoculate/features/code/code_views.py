@@ -43,6 +43,14 @@ _STRING, _NUMBER = map(role, ("string", "number"))
 _LITERAL = frozenset(map(role, ("bool", "null", "char", "regex")))
 
 
+class _Names(dict[str, int]):
+    """Place of each token; a new one has a new place."""
+
+    def __missing__(self, token: str) -> int:
+        place = self[token] = len(self)
+        return place
+
+
 @dataclass(slots=True, eq=False)
 class Counted:
     """Sequences of tokens, as places in a list of names.
@@ -53,13 +61,9 @@ class Counted:
         lengths: tokens of each sequence.
     """
 
-    names: dict[str, int] = field(default_factory=dict)
+    names: _Names = field(default_factory=_Names)
     codes: list[int] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-
-    def place(self, token: str) -> int:
-        """Return the place of a token; a new one has a new place."""
-        return self.names.setdefault(token, len(self.names))
 
     def add(self, codes: list[int]) -> None:
         """Add a sequence."""
@@ -80,7 +84,7 @@ class _FactPlaces(dict[tuple[str, str], int]):
         self.counted = counted
 
     def __missing__(self, fact: tuple[str, str]) -> int:
-        place = self[fact] = self.counted.place(":".join(fact))
+        place = self[fact] = self.counted.names[":".join(fact)]
         return place
 
 
@@ -173,10 +177,11 @@ class _Piece:
         """Add a record."""
         calls, tokens = self.counted[CALLS.view.name], self.counted[TOKENS.view.name]
         tokens.add(_words(nodes, tokens, self._leaves))
-        calls.add([calls.place(v) for kind, v, _ in facts if kind in ("call", "block")])
+        names = calls.names
+        calls.add([names[v] for kind, v, _ in facts if kind in ("call", "block")])
         told, known = self.counted[FACTS.view.name], self._facts
         places = [known[kind, value] for kind, value, _ in facts if kind != "call"]
-        told.add(places + [told.place(fact) for fact in callees])
+        told.add(places + [told.names[fact] for fact in callees])
         kinds = [fact[0] for fact in facts]
         self.size += len(nodes.data)
         self._roles += nodes.role
@@ -199,10 +204,10 @@ class _Piece:
         table = NodeTable.of(
             (self._roles, self._parents, self._stops), np.array(self._sizes, np.int64)
         )
-        steps, lengths, names = table.steps()
+        steps, lengths, steps_of = table.steps()
         tree = self.counted[TREE.view.name]
         tree.codes, tree.lengths = steps.tolist(), lengths.tolist()
-        tree.names = {name: i for i, name in enumerate(names)}
+        tree.names = _Names(zip(steps_of, range(len(steps_of)), strict=True))
         return table.shape()
 
 
@@ -223,7 +228,7 @@ def _words(nodes: Nodes, counted: Counted, leaves: dict[int, dict[bytes, list[in
         places = known.get(text)
         if places is None:
             told = _tokens(nodes, i, text) if how == 2 else (names[code],)
-            places = known[text] = [counted.place(t) for t in told]
+            places = known[text] = [counted.names[t] for t in told]
         out += places
     return out
 
