@@ -142,19 +142,21 @@ def calibrate(
         reference: records of a large background to adapt on.
 
     Returns:
-        The detector, its calibration, and the background rows that the detector was adapted on.
+        The detector, its calibration, and the rows of the usual background (twins left out)
+        that the detector was adapted on.
 
     Raises:
         TaskError: fewer than two background records.
     """
-    n = support.background.n_records
+    usual = support.usual()
+    n = usual.n_records
     if n < 2:
         raise TaskError(f"calibration needs at least two background records, here is {n}")
     order = np.random.default_rng(seed).permutation(n)
     if n >= CROSS_BELOW:
         rows, rest = np.sort(order[:reference]), order[reference : reference + MOST]
-        detector = learner.adapt(_with_background(support, rows), seed=seed)
-        held_out = detector.score(support.background.take(np.sort(rest))).alarm()
+        detector = learner.adapt(support.with_usual(rows), seed=seed)
+        held_out = detector.score(usual.take(np.sort(rest))).alarm()
         return detector, Calibration.of(held_out), rows
     scores = cross_scores(learner, support, order, folds=min(folds, n), seed=seed)
     detector = learner.adapt(support, seed=seed)
@@ -164,18 +166,15 @@ def calibrate(
 def cross_scores(
     learner: Learner, support: Support, order: npt.NDArray[np.int64], *, folds: int, seed: int
 ) -> FloatArray:
-    """Return each background record's alarm score by a detector adapted without its fold, (n,)."""
+    """Return each usual record's alarm score by a detector adapted without its fold, (n,)."""
+    usual = support.usual()
     scores = np.empty(len(order), np.float32)
     for fold in range(folds):
         out = np.sort(order[fold::folds])
         kept = np.setdiff1d(order, out)
-        detector = learner.adapt(_with_background(support, kept), seed=seed)
-        scores[out] = detector.score(support.background.take(out)).alarm()
+        detector = learner.adapt(support.with_usual(kept), seed=seed)
+        scores[out] = detector.score(usual.take(out)).alarm()
     return scores
-
-
-def _with_background(support: Support, rows: npt.NDArray[np.int64]) -> Support:
-    return Support(support.examples, support.background.take(rows), support.classes)
 
 
 def _floor(rate: float, n: int) -> int:

@@ -7,7 +7,7 @@ References:
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -124,15 +124,19 @@ class Support:
         examples: the K labelled records of each threat; may be empty (K = 0: novelty only).
         background: unlabelled, mostly benign records of the user's own, at least one.
         classes: name of class 0, 1, ...; empty when K = 0.
+        n_twins: so many first examples have a twin: the same thing made harmless, a function
+            after its fix, say. Twins are the first records of the background, in the order of
+            their examples. They are known to be no threat, and never calibrate.
 
     Raises:
-        TaskError: a class without example, a label without class, no background, or columns
-            that differ between examples and background.
+        TaskError: a class without example, a label without class, no background, columns
+            that differ between examples and background, or more twins than examples.
     """
 
     examples: Labelled
     background: Encoded
     classes: tuple[str, ...]
+    n_twins: int = 0
 
     def __post_init__(self) -> None:
         """Check that labels, classes and columns agree."""
@@ -144,11 +148,48 @@ class Support:
         shapes = [{k: v.shape[1] for k, v in e.items()} for e in (self.examples.x, self.background)]
         if shapes[0] != shapes[1]:
             raise TaskError(f"examples have columns {shapes[0]}, background {shapes[1]}")
+        if not 0 <= self.n_twins <= min(len(self.examples), self.background.n_records):
+            raise TaskError(
+                f"{self.n_twins} twins of {len(self.examples)} examples, in a background of "
+                f"{self.background.n_records}"
+            )
 
     @property
     def n_way(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    def pairs(self) -> tuple[FloatArray, FloatArray]:
+        """Return the examples that have a twin, and the twins, (n_twins, d) each."""
+        rows = np.arange(self.n_twins)
+        return self.examples.x.take(rows).stacked(), self.background.take(rows).stacked()
+
+    def usual(self) -> Encoded:
+        """Return the background less the twins: what is usual here."""
+        return self.background.take(np.arange(self.n_twins, self.background.n_records))
+
+    def with_usual(self, rows: IntArray) -> "Support":
+        """Return the support with some of the usual background only, and with all twins.
+
+        Args:
+            rows: places among ``usual``.
+        """
+        kept = np.concatenate([np.arange(self.n_twins), self.n_twins + np.asarray(rows)])
+        return replace(self, background=self.background.take(kept))
+
+    def without(self, example: int) -> "Support":
+        """Return the support without one example and its twin."""
+        rest = np.arange(len(self.examples)) != example
+        examples = Labelled(self.examples.x.take(rest), self.examples.y[rest])
+        if example >= self.n_twins:
+            return replace(self, examples=examples)
+        others = np.arange(self.background.n_records) != example
+        return replace(
+            self,
+            examples=examples,
+            background=self.background.take(others),
+            n_twins=self.n_twins - 1,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

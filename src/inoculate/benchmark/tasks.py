@@ -225,7 +225,7 @@ COMPARED: Mapping[Kind, tuple[str, ...]] = {
 
 def _kept(learner: Learner, found: Scores, drawn: Drawn, seed: int) -> Figures:
     """Return what the calibrated threshold lets through, as ``calibration.calibrate`` sets it."""
-    order = np.random.default_rng(seed).permutation(drawn.support.background.n_records)
+    order = np.random.default_rng(seed).permutation(drawn.support.usual().n_records)
     scores = cross_scores(learner, drawn.support, order, folds=min(5, len(order)), seed=seed)
     alarm = found.alarm() >= Calibration.of(scores).threshold(RATE)
     return {

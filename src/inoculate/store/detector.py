@@ -4,7 +4,8 @@ So no tree and no object is ever stored. The arrays of a detector are
 
 * ``prior/<name>``        state of the learner
 * ``examples/<view>``     (k, d) float32, and ``examples_y`` (k,) int64
-* ``background/<view>``   (m, d) float32
+* ``background/<view>``   (m, d) float32, twins of examples first
+* ``n_twins``             (), number of these; where there are some
 * ``calibration``         (c,) float32 alarm scores of background, in order
 
 and what else a caller keeps under ``extra/<name>``. A prior has the first only. Beside them may
@@ -32,8 +33,9 @@ from inoculate.store.versions import history, labelled, next_number
 from inoculate.task import Encoded, FloatArray, Labelled, Support
 
 LARGEST_HYPERPARAMETER = 10_000
+N_TWINS = "n_twins"
 N_OWN = "n_own"
-"""Extra array, (): leading background records that are the user's own, not marked ones."""
+"""Extra array, (): background records after twins that are the user's own, not marked ones."""
 PLAIN = "plain"
 """Extra array, (c,) float32: scores of the background where ``calibration`` holds higher ones."""
 
@@ -79,8 +81,8 @@ class StoredDetector:
 
     @property
     def own_background(self) -> Encoded:
-        """The background less the copies of what users marked as benign."""
-        background = self.support.background
+        """The background less twins and the copies of what users marked as benign."""
+        background = self.support.usual()
         n_own = self.extra.get(N_OWN, np.array(background.n_records))
         return background.take(np.arange(min(int(n_own), background.n_records)))
 
@@ -192,6 +194,7 @@ def _arrays(
     arrays |= {f"background/{k}": v for k, v in support.background.items()}
     arrays |= {f"extra/{k}": v for k, v in extra.items()}
     arrays["examples_y"] = support.examples.y.astype(np.int64)
+    arrays |= {N_TWINS: np.array(support.n_twins)} if support.n_twins else {}
     arrays["calibration"] = known.scores.astype(np.float32)
     return arrays
 
@@ -318,7 +321,10 @@ def _support(artifact: Artifact) -> Support:
         raise TaskError(f"examples_y is {y.dtype} {y.shape}, expected int64 (k,)")
     examples = Labelled(Encoded(artifact.group("examples")), y)
     background = Encoded(artifact.group("background"))
-    support = Support(examples, background, artifact.manifest.classes)
+    n_twins = artifact.arrays.get(N_TWINS, np.array(0))
+    if n_twins.dtype != np.int64 or n_twins.shape != ():
+        raise TaskError(f"{N_TWINS} is {n_twins.dtype} {n_twins.shape}, expected int64 ()")
+    support = Support(examples, background, artifact.manifest.classes, int(n_twins))
     _check_support(artifact.manifest, support)
     return support
 

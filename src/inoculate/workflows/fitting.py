@@ -122,9 +122,9 @@ def _make(
             for v in views
         ]
     detector, calibration, reference = calibrate(learner, support, seed=seed)
-    used = replace(support, background=support.background.take(reference))
+    used = support.with_usual(reference)
     left_out, p_values = leave_out(learner, used, calibration, seed=seed)
-    held_out = _held_out(support.background, reference)
+    held_out = _held_out(support.usual(), reference)
     return Fitted(detector, tuple(views), used, calibration, left_out, p_values, notes, held_out)
 
 
@@ -165,8 +165,7 @@ def leave_out(
         rows = rows[np.linspace(0, len(rows) - 1, _MOST_LEFT_OUT).astype(int)]
     scores = np.empty(len(rows), np.float64)
     for k, row in enumerate(rows):
-        rest = np.arange(len(y)) != row
-        others = replace(support, examples=Labelled(x.take(rest), y[rest]))
+        others = support.without(int(row))
         scores[k] = learner.adapt(others, seed=seed).score(x.take(rows[k : k + 1])).alarm()[0]
     return tuple(rows.tolist()), calibration.p_values(scores)
 

@@ -175,7 +175,7 @@ def _start(stored: StoredDetector) -> tuple[Start, Marks, list[str]]:
     base = stored
     if manifest.base is not None:
         base = load_detector(version_path(stored.path, manifest.base), whole=True)
-    n = base.support.background.n_records
+    n = base.support.usual().n_records
     if base.held_out is None and len(base.scores) != n:
         notes.append(
             f"this detector keeps none of the background that calibrated it; its promises now "
@@ -247,7 +247,7 @@ def _step(
 ) -> tuple[Marks, Refitted, list[str]]:
     """Adapt with as few copies of the new marks as do what was asked."""
     x = Encoded.concat([m.x for m in found])
-    n_own = start.support.background.n_records
+    n_own = start.support.usual().n_records
     last: tuple[Marks, Refitted] | None = None
     for copies in steps(n_own) if request.label == "benign" else [1]:
         tried = Marks(
@@ -333,7 +333,7 @@ def _scanner(stored: StoredDetector, refitted: Refitted, rate: float) -> Scanner
     manifest = stored.manifest
     return Scanner(
         manifest.name, refitted.detector, refitted.calibration, stored.views,
-        classes=refitted.support.classes, background=refitted.support.background, rate=rate,
+        classes=refitted.support.classes, background=refitted.support.usual(), rate=rate,
     )  # fmt: skip
 
 

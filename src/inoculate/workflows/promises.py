@@ -97,7 +97,7 @@ def _contradictions(support: Support, origins: Sequence[str]) -> tuple[str, ...]
 
 
 def _lookalikes(fitted: Fitted, origins: Sequence[str]) -> tuple[str, ...]:
-    usual = set(rows_of(fitted.support.background))
+    usual = set(rows_of(fitted.support.usual()))
     lines = [
         f"{origins[i]} is the same as a background record in every column"
         for i, row in enumerate(rows_of(fitted.support.examples.x))

@@ -12,7 +12,7 @@ See docs/decisions/0005-feedback.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +87,7 @@ class Refitted:
         support: original examples and marked ones; own background, then copies of marks.
         calibration: of the background, no record lower than without the benign marks.
         plain: the background's scores by this detector alone, to compare today's with.
-        n_own: leading records of the background that are the user's own.
+        n_own: records of the background, after twins, that are the user's own.
     """
 
     detector: Detector
@@ -124,7 +124,7 @@ def refit(start: Start, marks: Marks) -> Refitted:
     benign = marks.benign()
     x, threats = marks.x.take(~benign), tuple(t for t in marks.threats if t is not None)
     told = set(rows_of(x)) if len(threats) else set()
-    own, held_out = _less(start.support.background, told), start.held_out
+    own, held_out = _less(start.support.usual(), told), start.held_out
     held_out = _less(held_out, told) if held_out is not None else None
     if own.n_records < 2 or (held_out is not None and held_out.n_records < 2):
         raise LabelError("with these threats left out no background remains; adapt again")
@@ -161,34 +161,37 @@ def _less(x: Encoded, told: set[bytes]) -> Encoded:
 def _with_examples(
     support: Support, x: Encoded, threats: Sequence[str], background: Encoded
 ) -> Support:
-    """Return a support set with more examples; new classes come after the known ones."""
+    """Return a support set with more examples, in another usual background.
+
+    New classes come after the known ones, twins stay where they are.
+    """
     classes = (*support.classes, *sorted(set(threats) - set(support.classes)))
     y = np.array([classes.index(t) for t in threats], np.int64)
     examples = Labelled(
         Encoded.concat([support.examples.x, x]), np.concatenate([support.examples.y, y])
     )
-    return Support(examples, background, classes)
+    twins = support.background.take(np.arange(support.n_twins))
+    background = Encoded.concat([twins, background])
+    return Support(examples, background, classes, support.n_twins)
 
 
 def _with_background(support: Support, more: Encoded) -> Support:
-    background = Encoded.concat([support.background, more])
-    return Support(support.examples, background, support.classes)
+    return replace(support, background=Encoded.concat([support.background, more]))
 
 
 def _cross_scores(start: Start, base: Support, copies: Encoded) -> FloatArray:
-    """Return each own background record's score by a detector adapted without its fold, (n,).
+    """Return each usual record's score by a detector adapted without its fold, (n,).
 
     Every detector is told of the marks. The folds are the same for the same background.
     """
-    n = base.background.n_records
+    usual = base.usual()
+    n = usual.n_records
     order = np.random.default_rng(start.seed).permutation(n)
     folds = min(_FOLDS, n)
     scores = np.empty(n, np.float32)
     for fold in range(folds):
         out = np.sort(order[fold::folds])
-        rest = base.background.take(np.setdiff1d(order, out))
-        less = _with_background(Support(base.examples, rest, base.classes), copies)
-        scores[out] = (
-            start.learner.adapt(less, seed=start.seed).score(base.background.take(out)).alarm()
-        )
+        less = _with_background(base.with_usual(np.setdiff1d(order, out)), copies)
+        detector = start.learner.adapt(less, seed=start.seed)
+        scores[out] = detector.score(usual.take(out)).alarm()
     return scores
