@@ -17,39 +17,26 @@ Never encoded: names as a whole, comments, paths, and the texts of literals beyo
 """
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
-import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.code.code_form import (
-    FILES,
-    SNIFF,
-    TEXTS,
-    WIDTH,
-    Told,
-    believed,
-    request,
-    unpacked,
-)
+from inoculate.features.code.code_form import SNIFF, request
 from inoculate.features.code.code_languages import SUFFIXES, language_named
+from inoculate.features.code.code_reading import File, batches, encoded
 from inoculate.features.code.code_schema import HASHED, VIEWS
 from inoculate.features.code.code_tree import MOST_BYTES, parse
 from inoculate.features.code.code_views import tokens_of
 from inoculate.features.hashing import columns_of
 from inoculate.features.text.text_domain import with_text
 from inoculate.reading.workers import WorkerError, WorkerLimits, Workers, shared_workers
-from inoculate.task import Encoded, FloatArray
+from inoculate.task import Encoded
 
-_BATCH = 2_000
 _SNIFFED = 8_192
-_ASKED_BYTES = 1 << 18
 _ANSWER = "inoculate.features.code.code_answer:answer"
 _LIMITS = WorkerLimits(wall_s=60.0, cpu_s=20, answer_bytes=128 << 20)
 _MOST_QUOTES = 4
@@ -68,20 +55,6 @@ _YAML = re.compile(
     rb"\s*:|^---|^- (?:hosts|name)\s*:"
 )
 _SHEBANGS = ((b"python", "python"), (b"node", "javascript"), (b"php", "php"))
-_SCHEMA = {
-    "origin": pl.String,
-    "path": pl.String,
-    "name": pl.String,
-    "language": pl.String,
-    "start_line": pl.Int64,
-    "end_line": pl.Int64,
-    "text": pl.String,
-    "callees": pl.List(pl.String),
-    "ignores": pl.List(
-        pl.Struct({"line": pl.Int64, "rule": pl.String, "reason": pl.String, "covers": pl.Boolean})
-    ),
-    "encoded": pl.Array(pl.Float32, WIDTH),
-}
 
 
 class SourceCode(Domain):
@@ -110,13 +83,13 @@ class SourceCode(Domain):
         Raises:
             RecordError: also for a file that is too large, or whose name tells no language.
         """
-        yield from _batches(_files(iter([source]), on_bad, own=False), on_bad)
+        yield from batches(_files(iter([source]), on_bad, own=False), _workers().ask_all, on_bad)
 
     def read_files(
         self, sources: Iterator[Source], *, on_bad: OnBad = raise_bad
     ) -> Iterator[Batch]:
         """Yield the records of many files, without those that nobody here wrote."""
-        yield from _batches(_files(sources, on_bad, own=True), on_bad)
+        yield from batches(_files(sources, on_bad, own=True), _workers().ask_all, on_bad)
 
     def views(self, batch: Batch) -> tuple[View, ...]:
         """Return ``code_schema.VIEWS``."""
@@ -135,10 +108,7 @@ class SourceCode(Domain):
         if "language" not in frame.columns:
             place = str(frame["origin"][0]) if "origin" in frame.columns and len(frame) else "code"
             raise RecordError("column 'language' is missing", origin=place)
-        if frame.schema.get("encoded") == _SCHEMA["encoded"] and not frame["encoded"].has_nulls():
-            x = frame["encoded"].to_numpy()
-        else:
-            x = _encoded(frame)
+        x = encoded(frame, _workers().ask_all)
         ends = np.cumsum([len(v.columns) for v in VIEWS])
         parts = dict(zip((v.name for v in VIEWS), np.split(x, ends[:-1], axis=1), strict=True))
         return Encoded({v.name: parts[v.name] for v in views})
@@ -197,16 +167,7 @@ def _is_foreign(source: Source) -> bool:
     return name.endswith(".js") and len(source.head) > _LONG_LINE * lines
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file that was read: what it is called, its language, its bytes."""
-
-    name: str
-    language: str
-    data: bytes
-
-
-def _files(sources: Iterator[Source], on_bad: OnBad, *, own: bool) -> Iterator[_File]:
+def _files(sources: Iterator[Source], on_bad: OnBad, *, own: bool) -> Iterator[File]:
     for source in sources:
         try:
             if own and _is_foreign(source):
@@ -218,7 +179,7 @@ def _files(sources: Iterator[Source], on_bad: OnBad, *, own: bool) -> Iterator[_
         yield file
 
 
-def _taken(source: Source) -> _File:
+def _taken(source: Source) -> File:
     """Read a file.
 
     Raises:
@@ -232,140 +193,8 @@ def _taken(source: Source) -> _File:
         data += piece
     if len(data) > MOST_BYTES:
         raise RecordError("more than 1 MB of code in one file", origin=source.name)
-    return _File(source.name, language, data.removeprefix(b"\xef\xbb\xbf"))
+    return File(source.name, language, data.removeprefix(b"\xef\xbb\xbf"))
 
 
 def _workers() -> Workers:
     return shared_workers(_ANSWER, _LIMITS)
-
-
-def _batches(files: Iterator[_File], on_bad: OnBad) -> Iterator[Batch]:
-    """Yield the records of files; workers look at several groups of files at once."""
-    waiting: deque[list[_File]] = deque()
-    frames: list[pl.DataFrame] = []
-    for answer, why in _workers().ask_all(_requests(files, waiting)):
-        frames += _frames(waiting.popleft(), answer, why, on_bad)
-        while sum(map(len, frames)) >= _BATCH:
-            whole = pl.concat(frames)
-            yield Batch(whole[:_BATCH])
-            frames = [whole[_BATCH:]]
-    rest = pl.concat(frames) if frames else pl.DataFrame()
-    if len(rest):
-        yield Batch(rest)
-
-
-def _requests(files: Iterator[_File], waiting: deque[list[_File]]) -> Iterator[tuple[int, bytes]]:
-    group: list[_File] = []
-    for file in files:
-        group.append(file)
-        if sum(len(f.data) for f in group) >= _ASKED_BYTES:
-            waiting.append(group)
-            yield FILES, _request(group)
-            group = []
-    if group:
-        waiting.append(group)
-        yield FILES, _request(group)
-
-
-def _request(files: Sequence[_File]) -> bytes:
-    return request([f.data for f in files], [[f.language] for f in files])
-
-
-def _frames(
-    files: list[_File], answer: list[bytes] | None, why: str, on_bad: OnBad
-) -> Iterator[pl.DataFrame]:
-    """Yield the records of some files; where no worker survived them, file by file."""
-    if answer is None and len(files) > 1:
-        for file in files:
-            again, its = next(iter(_workers().ask_all([(FILES, _request([file]))])))
-            yield from _frames([file], again, its, on_bad)
-        return
-    told = believed(answer[0], [len(f.data) for f in files]) if answer else None
-    x = unpacked(answer[1:], sum(len(t.rows) for t in told)) if answer and told else None
-    if told is None or x is None:
-        why = why or "the answer about it makes no sense"
-        for file in files:
-            on_bad(RecordError(f"cannot be parsed: {why}", origin=file.name))
-        return
-    rows: list[dict[str, Any]] = []
-    for file, its in zip(files, told, strict=True):
-        if its.problem:
-            on_bad(RecordError(its.problem, origin=file.name))
-        rows += _rows(file, its)
-    if rows:
-        frame = pl.DataFrame(rows, schema={n: t for n, t in _SCHEMA.items() if n != "encoded"})
-        yield frame.with_columns(pl.Series("encoded", x, dtype=_SCHEMA["encoded"]))
-
-
-def _rows(file: _File, told: Told) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    seen: set[int] = set()
-    for row in told.rows:
-        place = f"{file.name}:{row.start_line}"
-        rows.append(
-            {
-                "origin": f"{place}:{row.column}" if row.start_line in seen else place,
-                "path": file.name,
-                "name": row.name,
-                "language": file.language,
-                "start_line": row.start_line,
-                "end_line": row.end_line,
-                "text": file.data[row.start : row.end].decode("utf-8", "replace"),
-                "callees": row.callees,
-                "ignores": [],
-            }
-        )
-        seen.add(row.start_line)
-    _ignored(rows, told)
-    return rows
-
-
-def _ignored(rows: list[dict[str, Any]], told: Told) -> None:
-    """Give each comment to the records it is for; one for none goes to the first."""
-    for its in told.ignores if rows else ():
-        said = {"line": its.line, "rule": its.rule, "reason": its.reason}
-        of = [r for r in rows if r["start_line"] <= its.line <= r["end_line"]]
-        if its.is_alone and not of:
-            of = [r for r in rows if r["start_line"] == its.line + 1]
-        for row in of or rows[:1]:
-            row["ignores"].append(said | {"covers": bool(of)})
-
-
-def _encoded(frame: pl.DataFrame) -> FloatArray:
-    """Return all columns of texts, (n, ``WIDTH``); NaN for what cannot be parsed."""
-    out = np.full((len(frame), WIDTH), np.nan, np.float32)
-    languages = [language_named(t) for t in frame["language"].cast(pl.String)]
-    others = frame["callees"] if "callees" in frame.columns else [None] * len(frame)
-    waiting: deque[list[int]] = deque()
-    texts = [(t or "").encode("utf-8", "replace") for t in frame["text"]]
-    told = [[language, list(() if o is None else o)] for language, o in zip(languages, others, strict=True)]
-    known = [i for i, t in enumerate(frame["text"]) if t is not None and languages[i]]
-
-    def requests(rows: Iterable[int], most: int) -> Iterator[tuple[int, bytes]]:
-        group: list[int] = []
-        size = 0
-        for i in rows:
-            if group and size + len(texts[i]) > most:
-                waiting.append(group)
-                yield TEXTS, request([texts[j] for j in group], [told[j] for j in group])
-                group, size = [], 0
-            group.append(i)
-            size += len(texts[i])
-        if group:
-            waiting.append(group)
-            yield TEXTS, request([texts[j] for j in group], [told[j] for j in group])
-
-    again: list[int] = []
-    for answer, _ in _workers().ask_all(requests(known, _ASKED_BYTES)):
-        group = waiting.popleft()
-        x = unpacked(answer[1:], len(group)) if answer else None
-        if x is None:
-            again += group
-        else:
-            out[group] = x
-    for answer, _ in _workers().ask_all(requests(again, 0)):
-        (row,) = waiting.popleft()
-        x = unpacked(answer[1:], 1) if answer else None
-        if x is not None:
-            out[row] = x
-    return out

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from tree_sitter import Tree
 
 from inoculate.features.code.code_calls import callees
 from inoculate.features.code.code_comments import comments_in
@@ -19,7 +20,7 @@ from inoculate.features.code.code_form import FILES, SNIFF, TEXTS, packed, reque
 from inoculate.features.code.code_languages import LANGUAGES, grammar, tree_of
 from inoculate.features.code.code_schema import VIEWS
 from inoculate.features.code.code_split import Piece, pieces_in
-from inoculate.features.code.code_tree import Nodes, parse
+from inoculate.features.code.code_tree import Nodes, parse, read_part
 from inoculate.features.code.code_views import CodeEncoder
 from inoculate.task import FloatArray
 
@@ -87,7 +88,7 @@ def _files(texts: _Texts) -> Iterator[bytes]:
             told.append(few if cut is None else f"more than {MOST_PIECES:,} functions in one file")
             continue
         tree, pieces = cut
-        rows, records = _records(data, language, pieces)
+        rows, records = _records(tree, data, language, pieces)
         told.append([rows, comments_in(tree, data)])
         found += records
     yield json.dumps(told).encode()
@@ -99,10 +100,16 @@ def _files(texts: _Texts) -> Iterator[bytes]:
 
 
 def _records(
-    data: bytes, language: str, pieces: Sequence[Piece]
+    tree: Tree, data: bytes, language: str, pieces: Sequence[Piece]
 ) -> tuple[list[list[Any]], list[_Record | None]]:
     """Return a file's records as rows, and each one's nodes, facts and facts of callees."""
-    parsed = [parse(data[p.start : p.end].decode("utf-8", "replace"), language) for p in pieces]
+    used = grammar(language) if _is_utf8(data) else None
+    parsed = [
+        read_part(p.part, tree.root_node, used, data)
+        if used is not None and p.part is not None
+        else parse(data[p.start : p.end].decode("utf-8", "replace"), language)
+        for p in pieces
+    ]
     read = [
         (piece.name, nodes, raw_facts(nodes))
         for piece, nodes in zip(pieces, parsed, strict=True)
@@ -126,3 +133,11 @@ def _records(
 def _stacked(encoder: CodeEncoder) -> FloatArray:
     columns = encoder.finish()
     return np.concatenate([columns[v.name] for v in VIEWS], axis=1)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -54,12 +54,12 @@ def callees(functions: Sequence[tuple[str, Nodes, Facts]]) -> list[list[str]]:
     out: list[list[str]] = []
     for i, (_, nodes, facts) in enumerate(functions):
         told: dict[str, None] = {}
-        for name in dict.fromkeys(name for _, _, name in nodes.calls.values()):
-            its = [j for j in named.get(name, ()) if j != i]
+        for called in dict.fromkeys(called for _, _, called in nodes.calls.values()):
+            its = [j for j in named.get(called, ()) if j != i]
             for j in its if len(its) <= _MOST_ALIKE else ():
                 if j not in known:
                     known[j] = _callee(functions[j][2])
-                told |= dict.fromkeys(_followed(known[j], facts, tail(name)))
+                told |= dict.fromkeys(_followed(known[j], facts, tail(called)))
             if len(told) >= MOST_TOLD:
                 break
         out.append(list(told)[:MOST_TOLD])

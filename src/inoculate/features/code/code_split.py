@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tree_sitter import Node, Tree
 
@@ -37,6 +37,7 @@ _IGNORED = frozenset(
 )
 _DECLARING = frozenset(("c", "cpp", "java", "csharp", "go"))
 _SCRIPTS = frozenset(("javascript", "typescript", "tsx", "php_tagged", "php", "python"))
+_ALIKE = frozenset(("c", "go", "python"))
 _RESOURCES = frozenset((b"services", b"Resources", b"resources"))
 _FUNC, _LAMBDA, _CLASS, _BODY = map(role, ("func", "lambda", "class", "body"))
 
@@ -50,6 +51,7 @@ class Piece:
         start, end: place in bytes.
         start_line, end_line: counted from 1.
         column: of its first byte, from 1.
+        part: its place in the file's tree, where that is what parsing it by itself gives.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Piece:
     start_line: int
     end_line: int
     column: int
+    part: Node | None = None
 
 
 def pieces_in(data: bytes, language: str) -> tuple[Tree, list[Piece]] | None:
@@ -103,8 +106,11 @@ class _Cut:
         while waiting:
             node, prefix, depth = waiting.pop()
             loose: list[Node] = []
+            is_class = self.used.roles[node.kind_id] == _CLASS
             for child in node.named_children:
                 kind, code = child.type, self.used.roles[child.kind_id]
+                if is_class and code != _BODY and kind not in _CONTAINERS:
+                    continue  # what it is derived from
                 if code == _FUNC:
                     self._function(child, child, prefix)
                 elif kind == "decorated_definition" and (inner := _defined(child)) is not None:
@@ -133,7 +139,16 @@ class _Cut:
                 for f, own in inner:
                     self.found.append(_piece(_joined(name, own), f, f))
                 return
-        self.found.append(_piece(name, whole, whole))
+        piece = _piece(name, whole, whole)
+        if not whole.has_error and self._is_alike(whole):
+            piece = replace(piece, part=whole)
+        self.found.append(piece)
+
+    def _is_alike(self, whole: Node) -> bool:
+        """Return whether a function parsed by itself has the tree that it has in its file."""
+        if self.used.language == "cpp":  # within classes and templates it has not
+            return whole.parent is not None and whole.parent.parent is None
+        return self.used.language in _ALIKE
 
     def _inside(self, node: Node, prefix: str) -> bool:
         """Add the functions inside a statement; return False where it is better left whole."""

@@ -116,12 +116,30 @@ def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
     return nodes
 
 
-def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C901, PLR0915 - one loop, for speed
+def read_part(part: Node, root: Node, used: Grammar, data: bytes) -> Nodes:
+    """Return the nodes of a part of a file as if it had been parsed by itself.
+
+    Args:
+        part: what is read; nothing in it may be wrong.
+        root: of the file's tree.
+        used: the grammar it was parsed with.
+        data: the file.
+    """
+    first, last = part.start_byte, part.end_byte
+    its = data[first:last]
+    top = used.roles[root.kind_id]
+    nodes = Nodes(used.language, its, 0, [top], [0], [len(its)], [-1], [1], [""], 1)
+    _walk(part.walk(), used, nodes, first)
+    nodes.stop[0] = len(nodes.role)
+    return nodes
+
+
+def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes, base: int = 0) -> None:  # noqa: C901, PLR0915 - one loop, for speed
     roles, names = used.roles, used.fields
     role, start, end, stop = nodes.role, nodes.start, nodes.end, nodes.stop
     parent, part = nodes.parent, nodes.part
     down, on, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    above, inherited, depth = -1, "", 0
+    above, inherited, depth = len(role) - 1, "", len(role)
     stack: list[tuple[int, str]] = []
     while True:
         node = cursor.node
@@ -129,8 +147,8 @@ def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C90
         if code >= 0:
             at = len(role)
             role.append(code)
-            start.append(node.start_byte)  # type: ignore[union-attr]
-            end.append(node.end_byte)  # type: ignore[union-attr]
+            start.append(node.start_byte - base)  # type: ignore[union-attr]
+            end.append(node.end_byte - base)  # type: ignore[union-attr]
             parent.append(above)
             stop.append(at + 1)
             part.append(names[cursor.field_id or 0] or inherited)
@@ -152,7 +170,7 @@ def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes) -> None:  # noqa: C90
                     continue
                 up()
         while not on():
-            if not depth:
+            if not stack:
                 return
             up()
             left, inherited = stack.pop()
