@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 
 def adapt_command(
-    examples: list[str] = typer.Option(..., "--examples", "-e", help="Records of the threat."),
+    examples: list[str] = typer.Option([], "--examples", "-e", help="Records of the threat."),
     background: list[str] = typer.Option(
-        ..., "--background", "-b", help="Mostly benign records of your own."
+        [], "--background", "-b", help="Mostly benign records of your own."
+    ),
+    pairs: list[str] = typer.Option(
+        [], "--pairs", help="Folder of NAME.vuln.EXT and NAME.fixed.EXT, or JSON Lines."
+    ),
+    git: str | None = typer.Option(None, "--git", help="Repository whose --commits fixed it."),
+    commits: list[str] = typer.Option(
+        [], "--commits", help="Revision that fixed it, or a file of them."
     ),
     out: Path = typer.Option(..., "--output", "-o", help="The detector to write."),
     threat: list[str] = typer.Option([], "--threat", help="Name of the threat, or label to take."),
@@ -44,6 +51,9 @@ def adapt_command(
         AdaptRequest(
             examples=tuple(examples),
             background=tuple(background),
+            pairs=tuple(pairs),
+            git=git,
+            commits=tuple(commits),
             out=out,
             threats=tuple(threat),
             label=label,
@@ -70,7 +80,7 @@ def promise_lines(report: "AdaptReport") -> Iterator[tuple[str, str]]:
     classes = ", ".join(f"{name} ({n})" for name, n in report.shots.items())
     used, seen = report.n_background
     unit = manifest.unit
-    yield "examples", classes
+    yield ("pairs" if report.n_pairs else "examples"), classes
     kept = "" if used == seen else f", {used:,} of them kept"
     yield "background", f"{seen:,} {unit}s{kept}"
     origin = f" (prior {manifest.prior.name})" if manifest.prior else ""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from inoculate.render._text import counted
+
 if TYPE_CHECKING:
     from inoculate.store.manifest import Manifest
 
@@ -43,7 +45,8 @@ def lines(manifest: "Manifest") -> Iterator[tuple[str, str]]:
     for entry in manifest.data:
         digest = f", sha256 {entry.sha256[:16]}…" if entry.sha256 else ""
         licence = f", {entry.licence}" if entry.licence else ""
-        yield entry.role, f"{entry.name}: {entry.records:,} {manifest.unit}s{licence}{digest}"
+        records = counted(entry.records, "pair" if entry.role == "pairs" else manifest.unit)
+        yield entry.role, f"{entry.name}: {records}{licence}{digest}"
     for key, value in sorted(manifest.promises.items()):
         if value is not None:
             text = f"{value:.4g}" if isinstance(value, float) else value

@@ -67,14 +67,14 @@ class DataEntry(_Part):
     """One source the artifact was made from.
 
     Attributes:
-        role: what it was used as.
-        name: file name, without the folder.
+        role: what it was used as; of ``pairs`` the records are examples with a twin each.
+        name: file name, without the folder; of a git history ``folder@commit``.
         sha256: of the file's bytes; None for a stream.
         records: number of records taken from it.
         licence: of the data, in SPDX form where it has one.
     """
 
-    role: Literal["examples", "background", "meta-train", "meta-validation"]
+    role: Literal["examples", "pairs", "background", "meta-train", "meta-validation"]
     name: Name
     sha256: Sha256 | None = None
     records: Size

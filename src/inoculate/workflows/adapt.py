@@ -1,11 +1,9 @@
 """Use case: from a handful of examples and the user's background to a detector on disk."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,7 +14,6 @@ from inoculate.learner import Learner
 from inoculate.registry import LEARNERS
 from inoculate.store.detector import StoredPrior, load_prior, save_detector
 from inoculate.store.manifest import (
-    DataEntry,
     LearnerEntry,
     Manifest,
     MeasuredEntry,
@@ -24,15 +21,11 @@ from inoculate.store.manifest import (
     describe_views,
 )
 from inoculate.store.versions import labelled
-from inoculate.task import Support
-from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.fitting import LEFT_OUT, Context, Fitted, fit
-from inoculate.workflows.intake import Intake, Sample, sample_records
+from inoculate.workflows.intake import Intake, Sample
+from inoculate.workflows.material import Material, read_material
 from inoculate.workflows.promises import Promises, make_promises
 from inoculate.workflows.usual import usual
-
-MOST_BACKGROUND = 20_000
-LEAST_BACKGROUND = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +33,11 @@ class AdaptRequest:
     """What to adapt on.
 
     Attributes:
-        examples: sources of the examples.
-        background: sources of mostly benign records of the user's own.
+        examples: sources of the examples, or
+        pairs: folders and JSON Lines of pairs, vulnerable and fixed, or
+        git: a repository, with
+        commits: its revisions that fixed something, or files that list them.
+        background: sources of mostly benign records of the user's own; pairs may do without.
         out: artifact to write.
         threats: the name of the examples' threat; with ``label``, the labels to take (all
             when empty).
@@ -58,9 +54,12 @@ class AdaptRequest:
         skip_bad_records: count bad records and go on.
     """
 
-    examples: tuple[str, ...]
-    background: tuple[str, ...]
     out: Path
+    examples: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    git: str | None = None
+    commits: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
     label: str | None = None
     shots: int | None = None
@@ -86,6 +85,7 @@ class AdaptReport:
         skipped: problem -> count of records that were skipped.
         left_out: problem -> count of files of folders and archives that were left out.
         seconds_read, seconds_adapt: time for reading, and for adapting with calibration.
+        n_pairs: examples with a twin.
     """
 
     manifest: Manifest
@@ -97,6 +97,7 @@ class AdaptReport:
     seconds_read: float
     seconds_adapt: float
     left_out: dict[str, int] = field(default_factory=dict)
+    n_pairs: int = 0
 
 
 def adapt(request: AdaptRequest) -> AdaptReport:
@@ -110,27 +111,11 @@ def adapt(request: AdaptRequest) -> AdaptReport:
     _check(request)
     start = time.perf_counter()
     intake = Intake(request.format, request.skip_bad_records)
-    background = sample_records(intake, request.background, most=MOST_BACKGROUND, seed=request.seed)
-    if background.n_seen < LEAST_BACKGROUND:
-        raise InputError(
-            f"{', '.join(request.background)}: {background.n_seen} background record, at least "
-            f"{LEAST_BACKGROUND} are needed, and 100 for a promise of 1 %"
-        )
-    examples = read_examples(
-        intake,
-        request.examples,
-        kind=background.domain.kind,
-        threats=request.threats,
-        label=request.label,
-        shots=request.shots,
-        seed=request.seed,
-    )
-    opened = _open_learner(request, background)
-    support = Support(
-        examples.encode(opened.views),
-        background.domain.encode(Batch(background.frame), opened.views),
-        examples.classes,
-    )
+    material = read_material(request, intake)
+    opened = _open_learner(request, material.background)
+    material = material.told_apart(opened.views)
+    background, examples = material.background, material.examples
+    support = material.support(opened.views)
     adapting = time.perf_counter()
     fitted = fit(
         opened.learner,
@@ -150,15 +135,22 @@ def adapt(request: AdaptRequest) -> AdaptReport:
     )
     seconds_adapt = time.perf_counter() - adapting
     report = AdaptReport(
-        manifest=_manifest(request, background, examples, opened, fitted, promises),
+        manifest=_manifest(request, material, opened, fitted, promises),
         promises=promises,
         shots=examples.shots(),
         n_background=(background.frame.height, background.n_seen),
-        notes=(*fitted.notes, *examples.notes, *intake.notes, *_replaced(request.out)),
+        notes=(
+            *fitted.notes,
+            *material.notes,
+            *examples.notes,
+            *intake.notes,
+            *_replaced(request.out),
+        ),
         skipped=dict(intake.skipped),
         left_out=dict(intake.left_out),
         seconds_read=adapting - start,
         seconds_adapt=seconds_adapt,
+        n_pairs=fitted.support.n_twins,
     )
     # every alarm score was float32 before calibration: nothing is lost
     scores = fitted.calibration.scores.astype(np.float32)
@@ -189,16 +181,31 @@ class _Opened:
 
 
 def _check(request: AdaptRequest) -> None:
-    if not request.background:
-        raise InputError("no background: give --background a file of mostly benign records")
-    if not request.examples:
-        raise InputError("no examples: give --examples a file of records of the threat")
+    _check_sources(request)
     if not 0 < request.false_alarms < 1:
         raise InputError(f"--false-alarms is {request.false_alarms}; expected between 0 and 1")
     if request.shots is not None and request.shots < 1:
         raise InputError(f"--shots is {request.shots}; expected at least 1")
     if request.label is None and len(request.threats) > 1:
         raise InputError("several --threat need --label COLUMN to tell their examples apart")
+
+
+def _check_sources(request: AdaptRequest) -> None:
+    paired = bool(request.pairs) or request.git is not None
+    if not request.background and not paired:
+        raise InputError("no background: give --background a file of mostly benign records")
+    n_kinds = bool(request.examples) + bool(request.pairs) + (request.git is not None)
+    if not n_kinds:
+        raise InputError(
+            "no examples: give --examples a file of records of the threat, or --pairs a folder of "
+            "NAME.vuln.EXT and NAME.fixed.EXT, or --git a repository with --commits"
+        )
+    if n_kinds > 1:
+        raise InputError("--examples, --pairs and --git do not go together: give one of them")
+    if (request.git is None) == bool(request.commits):
+        raise InputError("--git REPOSITORY and --commits REVISION need each other")
+    if paired and (request.label is not None or len(request.threats) > 1):
+        raise InputError("pairs are of one --threat, or JSON tells each; --label is for examples")
 
 
 def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
@@ -247,13 +254,12 @@ def _without(views: Sequence[View], label: str | None) -> tuple[View, ...]:
 
 def _manifest(
     request: AdaptRequest,
-    background: Sample,
-    examples: Examples,
+    material: Material,
     opened: _Opened,
     fitted: Fitted,
     promises: Promises,
 ) -> Manifest:
-    n_examples = len(examples.labels)
+    background, examples = material.background, material.examples
     return Manifest(
         artifact="detector",
         name=request.out.name.removesuffix(".detector") or "detector",
@@ -268,13 +274,16 @@ def _manifest(
             seed=request.seed,
         ),
         classes=examples.classes,
-        data=(
-            *(_data("examples", name, n_examples) for name in request.examples),
-            *(_data("background", name, background.n_seen) for name in request.background),
-        ),
+        data=material.data,
         measured=opened.measured,
         promises=promises.stored(),
-        notes=(*fitted.notes, *examples.notes, *promises.contradictions, *promises.lookalikes),
+        notes=(
+            *fitted.notes,
+            *material.notes,
+            *examples.notes,
+            *promises.contradictions,
+            *promises.lookalikes,
+        ),
         prior=opened.prior,
     )
 
@@ -291,12 +300,3 @@ def _replaced(out: Path) -> tuple[str, ...]:
 
 def _module_name(plugin: object) -> str:
     return type(plugin).__module__.rpartition(".")[2]
-
-
-def _data(role: Literal["examples", "background"], name: str, records: int) -> DataEntry:
-    path = Path(name)
-    if name == "-" or not path.is_file():
-        return DataEntry(role=role, name=name, records=records)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return DataEntry(role=role, name=path.name, sha256=digest, records=records)

@@ -176,6 +176,7 @@ def sample_records(
     most: int,
     seed: int,
     failures: list[InputError] | None = None,
+    kind: str | None = None,
 ) -> Sample:
     """Read sources once and keep at most ``most`` records, each with the same chance.
 
@@ -189,6 +190,7 @@ def sample_records(
         seed: draws them.
         failures: takes the error of each source that cannot be read to its end, and the
             others are read; None stops at the first.
+        kind: of the records; None takes the first source's.
 
     Raises:
         InputError: the sources hold no record at all, or different kinds of record.
@@ -196,7 +198,7 @@ def sample_records(
     rng = np.random.default_rng(seed)
     kept, first_domain = pl.DataFrame(), None
     n_seen, first_ts, last_ts = 0, None, None
-    for domain, batch in _each(intake, names, failures):
+    for domain, batch in _each(intake, names, failures, kind):
         first_domain = first_domain or domain
         part = batch.frame.with_columns(
             pl.Series("_key", rng.random(len(batch))),
@@ -217,10 +219,9 @@ def sample_records(
 
 
 def _each(
-    intake: Intake, names: Sequence[str], failures: list[InputError] | None
+    intake: Intake, names: Sequence[str], failures: list[InputError] | None, kind: str | None
 ) -> Iterator[tuple[Domain, Batch]]:
-    """Yield every batch of every source of the first one's kind."""
-    kind: str | None = None
+    """Yield every batch of every source of one kind, the first one's where none is asked for."""
     for name in names:
         try:
             for domain, batch in intake.read([name], kind=kind):
