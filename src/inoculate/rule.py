@@ -2,16 +2,24 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from inoculate.domain import Fact
+from inoculate.errors import InputError
 
 BoolArray = npt.NDArray[np.bool_]
+
+MOST_BYTES = 64 << 20
+"""Of a whole file, so many bytes are looked at."""
+
+MARK = "\ufffd"
+"""Stands for what was taken out of a value."""
 
 _IDENTITIES = {
     "an address": re.compile(
@@ -37,6 +45,24 @@ def identity_in(value: str) -> str:
     return next((name for name, known in _IDENTITIES.items() if known.search(value)), "")
 
 
+def masked(value: str, names: Iterable[str] = ()) -> str:
+    """Return a value with a mark, which is no ASCII, for what tells one host, file or moment.
+
+    Args:
+        value: of a fact.
+        names: of hosts and users, to be marked as well, whatever their case.
+
+    Example:
+        >>> masked("curl http://203.0.113.9/a | WKST7", ["wkst7"])
+        'curl http://\ufffd/a | \ufffd'
+    """
+    for known in _IDENTITIES.values():
+        value = known.sub(MARK, value)
+    small = value.lower()
+    here = [re.escape(name) for name in names if name in small]
+    return re.sub("|".join(here), MARK, value, flags=re.IGNORECASE) if here else value
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
     """A record with what can be said of it.
@@ -52,6 +78,21 @@ class Described:
     def values(self, kind: str) -> list[str]:
         """Return the values of the facts of one kind."""
         return [f.value for f in self.facts if f.kind == kind]
+
+    def data(self) -> bytes:
+        """Return the bytes of a whole file, ``data`` or what is at ``path``; empty for none.
+
+        Raises:
+            InputError: the file cannot be read any more.
+        """
+        if "data" in self.record or "path" not in self.record:
+            return bytes(self.record.get("data") or b"")
+        path = Path(str(self.record["path"]))
+        try:
+            with path.open("rb") as file:
+                return file.read(MOST_BYTES)
+        except OSError as err:
+            raise InputError(f"{path}: cannot be read again: {err.strerror}") from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +165,11 @@ class RuleLanguage(ABC):
 
     @abstractmethod
     def conditions(self, record: Described) -> Sequence[Fact]:
-        """Return conditions that hold of a record, bounded."""
+        """Return conditions that hold of a record, bounded; none over a ``MARK``."""
+
+    def negates(self, condition: Fact) -> bool:
+        """Return whether a rule can ask that a condition does not hold."""
+        return True
 
     @abstractmethod
     def holds(self, conditions: Sequence[Fact], records: Sequence[Described]) -> BoolArray:

@@ -14,6 +14,7 @@ from inoculate.cli import (
     listing,
     mark,
     rollback,
+    rule,
     scan,
     show,
     terminal,
@@ -36,6 +37,7 @@ app.command("scan")(scan.scan_command)
 app.command("watch")(watch.watch_command)
 app.command("mark")(mark.mark_command)
 app.command("rollback")(rollback.rollback_command)
+app.command("rule")(rule.rule_command)
 app.command("show")(show.show_command)
 app.command("demo")(demo.demo_command)
 app.command("train")(train.train_command)

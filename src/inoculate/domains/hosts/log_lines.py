@@ -22,12 +22,12 @@ Reference:
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from inoculate.domain import Batch, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, Fact, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view
 from inoculate.features.hosts.drain import Drain
@@ -134,6 +134,12 @@ class LogLines(TextDomain):
         for x in out.values():
             x[unknown] = np.nan
         return Encoded({view.name: out[view.name] for view in views})
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return the line without its time, priority and host."""
+        text = str(record.get("text") or "")
+        said = messages(pl.Series([text], dtype=pl.String))[0] if text else ""
+        return (Fact("text", said),) if said else ()
 
 
 class _Templates:

@@ -14,13 +14,14 @@ What names a host, user, address, process or moment is shown and never encoded; 
 ``features.hosts.event_fields``. Of an event 256 fields and 32,768 characters count.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from inoculate.domain import Batch, Column, Domain, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, Column, Domain, Fact, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.flows.flow_text import seconds
 from inoculate.features.hashing import hashed_view, token_grams
@@ -32,6 +33,7 @@ from inoculate.features.hosts.event_fields import (
     quoted,
     shape_tokens,
     split_fields,
+    told_fields,
 )
 from inoculate.reading.documents import writable
 from inoculate.reading.evtx import MAGIC, read_evtx
@@ -57,6 +59,8 @@ VIEWS = (
     hashed_view("word", _WIDTHS["word"], "words of the event's data"),
 )
 _MARKS = (b'"winlog"', b'"winlog.', b'"EventID"', b'"event_id"')
+_RULE_FIELDS = {"Channel": "channel", "Provider_Name": "provider", "EventID": "event_id"}
+_USER_FOLDER = re.compile(r"(?i)\\users\\([^\\\"]{1,60})\\")
 _BLOCK_BYTES = 8 << 20
 _BATCH = 10_000
 _SCHEMA: dict[str, Any] = {"origin": pl.String} | {name: pl.String for name in Event._fields}
@@ -146,6 +150,23 @@ class WindowsEvents(Domain):
         data = split_fields(pl.Series([record.get("text")], dtype=pl.String))
         tokens_of = shape_tokens if view == "field" else field_words
         return quoted(data.pairs(), int(number), _WIDTHS[view], tokens_of)
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return channel, provider, number and data fields as ``field:NAME``, and who is named."""
+        found = [
+            Fact(f"field:{name}", str(record[column]))
+            for name, column in _RULE_FIELDS.items()
+            if record.get(column) is not None
+        ]
+        computer = str(record.get("computer") or record.get("host") or "")
+        found += [Fact("who", name) for name in (computer, computer.partition(".")[0]) if name]
+        for name, value, is_who in told_fields(str(record.get("text") or "")):
+            if is_who:
+                found += [Fact("who", part) for part in re.split(r"[\\@,]", value) if part]
+            else:
+                found.append(Fact(f"field:{name}", value))
+                found += [Fact("who", user) for user in _USER_FOLDER.findall(value)]
+        return tuple(found)
 
 
 def _lines(source: Source, on_bad: OnBad) -> Iterator[tuple[str, bytes]]:

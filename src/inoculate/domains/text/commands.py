@@ -18,12 +18,12 @@ Reference:
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, Column, Fact, OnBad, Source, View, raise_bad
 from inoculate.features.hashing import hashed_view
 from inoculate.features.text.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.text.text_domain import HashedView, TextDomain, finished
@@ -106,6 +106,7 @@ _WORD = (
     r"--?[a-z][a-z0-9_-]{0,24}|/[a-z?]{1,3}\b|\.[a-z][a-z0-9]{0,4}\b|[a-z_][a-z0-9_]{0,30}"
     r"|\b0\b|[|<>&;$%@{}()=*]"
 )
+_FOLDER_OF = re.compile(r"(?i)(?:[\\/]users|[\\/]home)[\\/]([^\\/\s\"';|&]{1,60})[\\/]")
 _REPLACED = (
     (r"""['"]\s*\+\s*['"]""", ""),
     (r"[\^`]([a-z])", "$1"),
@@ -164,6 +165,12 @@ class Commands(TextDomain):
             ]
         )
         return shape, {"gram": plain, "token": words}
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return the command line as it came, and whose folders it names."""
+        text = str(record.get("text") or "")
+        who = (Fact("who", name) for name in _FOLDER_OF.findall(text))
+        return (Fact("field:CommandLine", text), *who) if text else ()
 
 
 def _are_commands(cells: list[str]) -> float:

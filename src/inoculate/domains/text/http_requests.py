@@ -17,12 +17,13 @@ Reference:
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
 
-from inoculate.domain import Batch, Column, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, Column, Fact, OnBad, Source, View, raise_bad
 from inoculate.features.hashing import hashed_view
 from inoculate.features.text.decoding import DECODING_COLUMNS, decode_texts, decoding_shape
 from inoculate.features.text.text_domain import HashedView, TextDomain, finished, with_client
@@ -173,6 +174,34 @@ class HttpRequests(TextDomain):
             ]
         )
         return shape, {"gram": small, "raw": texts, "token": words}
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return method, ``target`` and ``body`` as sent, ``uri`` decoded once, and the agent.
+
+        A text that is no request has ``text`` alone.
+        """
+        text = str(record.get("text") or "")[:MOST_CHARS]
+        request = _TEXT.fullmatch(text)
+        if request is None:
+            return (Fact("text", text),) if text else ()
+        method, target, body = (*text.split(maxsplit=2), "")[:3]
+        found = [Fact("method", method), Fact("target", target), Fact("uri", _normal(target))]
+        agent = str(record.get("user_agent") or "")
+        found += [Fact(kind, value) for kind, value in (("body", body), ("agent", agent)) if value]
+        return tuple(found)
+
+
+def _normal(target: str) -> str:
+    """Return a target decoded once, its path without ``.``, ``..`` and empty segments."""
+    path, mark, query = target.partition("?")
+    kept: list[str] = []
+    *folders, last = unquote(path, "latin-1").split("/")
+    for part in folders:
+        if part == "..":
+            del kept[-1:]
+        elif part not in ("", "."):
+            kept.append(part)
+    return "/" + "/".join([*kept, last]) + mark + unquote(query, "latin-1")
 
 
 def _form(source: Source) -> str | TextForm:

@@ -1,0 +1,190 @@
+"""From records to the clauses of a rule: which conditions to try, what each costs, what is found.
+
+Conditions are those that examples fulfil, and, for absence, those that contrary and background
+records do. Which records fulfil them is asked of the rule language, so that what is learned is
+what its tool will run. A condition that tells one host, user, file or moment is never tried.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+import numpy as np
+
+from inoculate.domain import Fact
+from inoculate.features.clauses import Bounds, Float64, Learned, learn_clauses
+from inoculate.rule import BoolArray, Described, RuleLanguage, Term, identity_in, masked
+
+MOST_CONDITIONS = 1_200
+"""Conditions that are searched."""
+_MOST_TRIED = 4_000
+_MOST_ABSENT = 300
+_LOOKED_AT = 500
+_LONG = 40
+_BITS = {
+    **{"is": 2.0, "ends": 2.5, "has": 3.0, "import": 2.5, "symbol": 2.5, "string": 3.5},
+    **{"section": 4.0, "elf_section": 4.0},
+}
+_USUAL_BITS = 3.0
+_ABSENT_BITS = 2.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """Conditions, and which records fulfil them.
+
+    Attributes:
+        conditions: m of them.
+        examples, contrary, background: (k, m), (f, m) and (b, m).
+        cost: (m, 2) bits of each, and of its absence.
+        left_out: what conditions told that were not tried, with how many.
+    """
+
+    conditions: tuple[Fact, ...]
+    examples: BoolArray
+    contrary: BoolArray
+    background: BoolArray
+    cost: Float64
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def without(self, banned: Iterable[Fact]) -> "Facts":
+        """Return the same less some conditions."""
+        out = set(banned)
+        keep = np.array([c not in out for c in self.conditions], bool)
+        conditions = tuple(c for c in self.conditions if c not in out)
+        tables = (self.examples[:, keep], self.contrary[:, keep], self.background[:, keep])
+        return Facts(conditions, *tables, self.cost[keep], self.left_out)
+
+
+def gather(
+    language: RuleLanguage,
+    examples: Sequence[Described],
+    contrary: Sequence[Described],
+    background: Sequence[Described],
+    *,
+    clauses: int = 3,
+    identities: bool = False,
+) -> Facts:
+    """Return the conditions worth a search, and which records fulfil them.
+
+    Args:
+        language: what can be tested.
+        examples: what a rule is to find.
+        contrary: what it must not.
+        background: what it may find little of.
+        clauses: of the rule to be; a condition of fewer than its share of examples is not tried.
+        identities: also try what tells one host, user, file or moment.
+    """
+    names = _names(chain(examples, contrary))
+    counts: Counter[Fact] = Counter()
+    left_out: Counter[str] = Counter()
+    for record in examples:
+        own = set(language.conditions(record))
+        safe = own if identities else own & set(language.conditions(_masked(record, names)))
+        counts.update(safe)
+        left_out.update(_told(c.value, names) for c in own - safe)
+    fewest = -(-len(examples) // clauses)
+    shared = sorted(counts.items(), key=lambda p: (-p[1], bits(p[0]), p[0]))
+    tried = [c for c, n in shared if n >= fewest][:_MOST_TRIED]
+    elsewhere: Counter[Fact] = Counter()
+    for weight, records in ((_LOOKED_AT, contrary), (1, background[:_LOOKED_AT])):
+        for record in records:
+            safe = set(language.conditions(_masked(record, names)))
+            elsewhere.update(dict.fromkeys(safe, weight))
+    often = sorted(elsewhere.items(), key=lambda p: (-p[1], bits(p[0]), p[0]))
+    tried += islice((c for c, _ in often if c not in counts), _MOST_ABSENT)
+    if not tried:
+        nothing = [np.zeros((len(r), 0), bool) for r in (examples, contrary, background)]
+        return Facts((), nothing[0], nothing[1], nothing[2], np.ones((0, 2)), left_out)
+    tables = [language.holds(tried, records) for records in (examples, contrary, background)]
+    return _distinct(language, tried, tables, left_out)
+
+
+def _distinct(
+    language: RuleLanguage, tried: list[Fact], tables: list[BoolArray], left_out: Counter[str]
+) -> Facts:
+    """Return of conditions that say the same of all records the cheapest, of many the rarest."""
+    order = sorted(range(len(tried)), key=lambda i: (bits(tried[i]), tried[i]))
+    whole = np.vstack(tables)
+    packed = np.packbits(whole, axis=0)
+    known: dict[bytes, int] = {}
+    for i in order:
+        known.setdefault(packed[:, i].tobytes(), i)
+    kept = list(known.values())
+    if len(kept) > MOST_CONDITIONS:
+        share = tables[0].mean(0) - np.vstack(tables[1:]).mean(0)
+        best = np.argsort(-np.abs(share[kept]), kind="stable")[:MOST_CONDITIONS]
+        kept = [kept[i] for i in best]
+    conditions = tuple(tried[i] for i in kept)
+    own = np.array([bits(c) for c in conditions])
+    absence = np.where([language.negates(c) for c in conditions], own + _ABSENT_BITS, np.inf)
+    cost = np.column_stack([own, absence])
+    examples, contrary, background = (table[:, kept] for table in tables)
+    return Facts(conditions, examples, contrary, background, cost, left_out)
+
+
+def _names(records: Iterable[Described]) -> frozenset[str]:
+    """Return the names of hosts and users in records, in small letters."""
+    found = chain.from_iterable(record.values("who") for record in records)
+    return frozenset(name.lower() for name in found if len(name) > 2)
+
+
+def _masked(record: Described, names: frozenset[str]) -> Described:
+    facts = (Fact(f.kind, masked(f.value, names), f.line) for f in record.facts)
+    return Described(record.record, tuple(facts))
+
+
+def _told(value: str, names: frozenset[str]) -> str:
+    small = value.lower()
+    if any(name in small for name in names):
+        return "a host or user"
+    return identity_in(small) or "part of an address, hash or name"
+
+
+def bits(condition: Fact) -> float:
+    """Return what a condition costs: how little it is believed beforehand to tell a threat."""
+    cost = _BITS.get(condition.kind.partition(":")[0], _USUAL_BITS)
+    text = condition.value
+    short = max(0, 6 - len(text)) * 0.4 if condition.kind.startswith(("has", "string")) else 0
+    return cost + short + 0.02 * min(len(text), _LONG) + 2 * text.isdigit() * (short > 0)
+
+
+def learn(facts: Facts, bounds: Bounds) -> Learned | None:
+    """Return the cheapest rule over these conditions, None where there is none.
+
+    Each clause asks for something that is there: one of absences alone would match whatever else
+    there is in the world.
+    """
+    if not facts.conditions:
+        return None
+    nothing = np.zeros((1, len(facts.conditions)), bool)
+    contrary = np.vstack([facts.contrary, nothing])
+    return learn_clauses(facts.examples, contrary, facts.background, facts.cost, bounds)
+
+
+def terms_of(facts: Facts, learned: Learned) -> tuple[tuple[Term, ...], ...]:
+    """Return a rule's clauses as terms, what has to hold first."""
+    return tuple(
+        tuple(
+            Term(facts.conditions[x.fact], x.holds)
+            for x in sorted(clause, key=lambda x: (not x.holds, x.fact))
+        )
+        for clause in learned.clauses
+    )
+
+
+def left_out_found(facts: Facts, bounds: Bounds) -> tuple[int, int]:
+    """Return how many examples rules learned from the others find, and of how many."""
+    n = len(facts.examples)
+    if n < 2:
+        return 0, 0
+    found = 0
+    for i in range(n):
+        others = np.arange(n) != i
+        less = Facts(
+            facts.conditions, facts.examples[others], facts.contrary, facts.background, facts.cost
+        )
+        learned = learn(less, bounds)
+        found += learned is not None and bool(learned.covers(facts.examples[[i]])[0])
+    return found, n

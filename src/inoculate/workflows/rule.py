@@ -1,0 +1,310 @@
+"""Use case: from a detector and the records it was adapted on to a rule that runs elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from inoculate.domain import Domain
+from inoculate.errors import ArtifactError, InputError
+from inoculate.features.clauses import Bounds, Learned
+from inoculate.features.rule_search import Facts, gather, learn, left_out_found, terms_of
+from inoculate.registry import RULES
+from inoculate.rule import BoolArray, Described, Replay, Rule, RuleLanguage
+from inoculate.store.artifact import load
+from inoculate.store.manifest import Manifest
+from inoculate.workflows.examples import Examples, read_examples
+from inoculate.workflows.intake import Intake, sample_records
+from inoculate.workflows.rule_request import RuleRequest, provenance, replayed, rule_name
+
+MOST_BACKGROUND = 5_000
+MOST_EXAMPLES = 200
+LEAST_HALVED = 100
+_TRIES = 4
+_NO_RULE = "no rule of bounded size separates the examples"
+_FILES = frozenset(("pe", "elf"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleReport:
+    """A rule, and what was measured of it.
+
+    Attributes:
+        text: the rule as it is to be written.
+        rule: its clauses.
+        tool: what validated and replayed it; "" where that is not installed.
+        examples: how many; all match.
+        alarms: background records that match, and how many there were.
+        unseen: the same of the background that the search did not see; None where it saw all.
+        left_out: examples found by rules learned from the others, and of how many.
+        notes: lines the user must read.
+    """
+
+    text: str
+    rule: Rule
+    tool: str
+    examples: int
+    alarms: tuple[int, int]
+    unseen: tuple[int, int] | None
+    left_out: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """The records of a request, described; ``seen`` background rows the search may look at."""
+
+    examples: list[Described]
+    contrary: list[Described]
+    background: list[Described]
+    seen: BoolArray
+    languages: tuple[str, ...]
+
+
+def make_rule(request: RuleRequest) -> RuleReport:
+    """Learn a rule, run it with its language's own tool, and return it if it keeps its promise.
+
+    Raises:
+        InputError: no rule separates the examples, only one host, address or hash would, the
+            tool refuses or contradicts it, or arguments do not fit together.
+        ArtifactError: the detector is damaged or none.
+        MissingExtraError: the tool that validates the rule is not installed.
+        NotFoundError: no such detector or rule language.
+        RecordError: a bad record, when they are not skipped.
+    """
+    language = RULES.load(request.format)()
+    manifest = _manifest(request)
+    _check(request, language, manifest)
+    intake = Intake(request.input_format, request.skip_bad_records)
+    known = _read(request, intake, manifest)
+    bounds = Bounds(
+        alarms=int(request.false_alarms * int(known.seen.sum())), seconds=request.seconds
+    )
+    seen = [r for r, is_seen in zip(known.background, known.seen, strict=True) if is_seen]
+    facts = gather(language, known.examples, known.contrary, seen, clauses=bounds.clauses)
+    draft = Rule(
+        name=rule_name(manifest.name),
+        threat=_threat(request, manifest),
+        kind=manifest.kind,
+        clauses=(),
+        languages=known.languages,
+    )
+    rule, replay, learned = _agreed(language, known, facts, bounds, draft, seen)
+    return _report(request, manifest, known, (rule, replay, learned), facts, bounds, intake.notes)
+
+
+def _manifest(request: RuleRequest) -> Manifest:
+    manifest = load(request.detector).manifest
+    if manifest.artifact != "detector":
+        raise ArtifactError(f"{request.detector}: a {manifest.artifact}, expected a detector")
+    return manifest
+
+
+def _check(request: RuleRequest, language: RuleLanguage, manifest: Manifest) -> None:
+    if not request.examples or not request.background:
+        raise InputError(
+            "a detector keeps numbers, not records: give --examples and --background again, as "
+            "for adapt"
+        )
+    if not 0 <= request.false_alarms < 1:
+        raise InputError(f"--false-alarms is {request.false_alarms}; expected 0 to below 1")
+    if manifest.kind not in language.kinds:
+        why = language.untellable.get(manifest.kind, "")
+        fits = [n for n in RULES.names() if manifest.kind in RULES.load(n).kinds]
+        hint = why or (f"try --format {' or '.join(fits)}" if fits else "no language can")
+        raise InputError(f"{request.format} makes no rule of kind {manifest.kind!r}: {hint}")
+
+
+def _threat(request: RuleRequest, manifest: Manifest) -> str:
+    classes = manifest.classes
+    if request.threat is None and len(classes) == 1:
+        return classes[0]
+    if request.threat not in classes:
+        have = ", ".join(classes) or "none: it was adapted without examples"
+        raise InputError(f"--threat names one class of the detector; it has {have}")
+    return request.threat
+
+
+def _read(request: RuleRequest, intake: Intake, manifest: Manifest) -> _Known:
+    """Return the records of all sources, described, examples not among the background."""
+    background = sample_records(intake, request.background, most=MOST_BACKGROUND, seed=request.seed)
+    if background.domain.kind != manifest.kind:
+        raise InputError(
+            f"the background is of kind {background.domain.kind!r}, the detector of "
+            f"{manifest.kind!r}"
+        )
+    examples = read_examples(
+        intake,
+        request.examples,
+        kind=manifest.kind,
+        threats=(_threat(request, manifest),),
+        label=request.label,
+        shots=min(request.shots or MOST_EXAMPLES, MOST_EXAMPLES),
+        seed=request.seed,
+    )
+    contrary = _contrary(request, intake, manifest.kind)
+    frame = background.frame.filter(~pl.col("origin").is_in(list(examples.origins)))
+    if not frame.height:
+        raise InputError("the background holds nothing but the examples")
+    rng = np.random.default_rng(request.seed)
+    seen = np.ones(frame.height, bool)
+    if frame.height >= LEAST_HALVED:
+        seen[rng.permutation(frame.height)[: frame.height // 2]] = False
+    described = list(_described(examples))
+    return _Known(
+        described,
+        contrary,
+        list(_rows(background.domain, frame, with_data=False)),
+        seen,
+        _languages(described),
+    )
+
+
+def _contrary(request: RuleRequest, intake: Intake, kind: str) -> list[Described]:
+    if not request.contrary:
+        return []
+    found = read_examples(
+        intake, request.contrary, kind=kind, threats=(), label=None, shots=None, seed=request.seed
+    )
+    return list(_described(found))
+
+
+def _described(examples: Examples) -> Iterator[Described]:
+    for domain, frame in zip(examples.domains, examples.frames, strict=True):
+        yield from _rows(domain, frame, with_data=True)
+
+
+def _rows(domain: Domain, frame: pl.DataFrame, *, with_data: bool) -> Iterator[Described]:
+    """Yield records with their facts; of whole files the bytes are read, and not kept."""
+    for row in frame.iter_rows(named=True):
+        record: dict[str, Any] = dict(row)
+        if domain.kind in _FILES:
+            path = Path(str(row["origin"]))
+            if not path.is_file():
+                raise InputError(f"{path}: unpack it first; a rule is tried on whole files")
+            record["path"] = str(path)
+        data = Described(record, ()).data() if with_data else b""
+        facts = domain.facts({**record, "data": data} if data else record)
+        yield Described(record, facts)
+
+
+def _languages(examples: Sequence[Described]) -> tuple[str, ...]:
+    return tuple(sorted({str(e.record["language"]) for e in examples if e.record.get("language")}))
+
+
+def _agreed(
+    language: RuleLanguage,
+    known: _Known,
+    facts: Facts,
+    bounds: Bounds,
+    draft: Rule,
+    seen: Sequence[Described],
+) -> tuple[Rule, Replay | None, Learned]:
+    """Return a rule on which the search and the language's tool agree.
+
+    Raises:
+        InputError: there is none.
+    """
+    tried: Facts = facts
+    for _ in range(_TRIES):
+        learned = learn(tried, bounds)
+        if learned is None:
+            raise InputError(_why_none(language, known, facts, bounds, seen))
+        rule = _replaced(draft, tried, learned)
+        records = [*known.examples, *known.contrary]
+        replay = language.replay(language.write(rule), rule, records)
+        n = len(known.examples)
+        if replay is None or (replay.matched[:n].all() and not replay.matched[n:].any()):
+            return rule, replay, learned
+        tried = tried.without(rule.conditions())
+    raise InputError(
+        f"{_NO_RULE}: {replay.tool if replay else 'the tool'} reads the rules that were found "
+        "otherwise than they were meant"
+    )
+
+
+def _replaced(draft: Rule, facts: Facts, learned: Learned) -> Rule:
+    clauses = terms_of(facts, learned)
+    return Rule(draft.name, draft.threat, draft.kind, clauses, draft.notes, draft.languages)
+
+
+def _why_none(
+    language: RuleLanguage,
+    known: _Known,
+    facts: Facts,
+    bounds: Bounds,
+    seen: Sequence[Described],
+) -> str:
+    """Return that there is no rule, and whether one keyed to an identity would be."""
+    limits = f"{bounds.clauses} clauses of {bounds.literals} conditions"
+    rate = f"{bounds.alarms} of {len(seen):,} background records"
+    if not facts.conditions and not facts.left_out:
+        return f"{_NO_RULE}: nothing in them can be said in this language"
+    if facts.left_out:
+        every = gather(
+            language, known.examples, known.contrary, seen,
+            clauses=bounds.clauses, identities=True,
+        )  # fmt: skip
+        if learn(every, bounds) is not None:
+            told = ", ".join(sorted(facts.left_out))
+            return f"{_NO_RULE}: only what tells {told} would, and such a rule is refused"
+    return f"{_NO_RULE}: none of up to {limits} has them all and at most {rate}"
+
+
+def _report(
+    request: RuleRequest,
+    manifest: Manifest,
+    known: _Known,
+    found: tuple[Rule, Replay | None, Learned],
+    facts: Facts,
+    bounds: Bounds,
+    notes: Sequence[str],
+) -> RuleReport:
+    """Measure a rule on all background, hold it to its promise and write it with its provenance."""
+    draft, _, _ = found
+    language = RULES.load(request.format)()
+    alarms, tool = _alarms(language, draft, known)
+    n, total = int(alarms.sum()), len(alarms)
+    unseen = None
+    if not known.seen.all():
+        unseen = (int(alarms[~known.seen].sum()), int((~known.seen).sum()))
+    if n > request.false_alarms * total:
+        raise InputError(
+            f"{_NO_RULE} at this rate: the best matches {n} of {total:,} background records, "
+            f"at most {100 * request.false_alarms:.3g} % are promised"
+        )
+    measured = f"matches {n} of {total:,} background {manifest.unit}s"
+    if unseen is not None:
+        measured += f", {unseen[0]} of the {unseen[1]:,} not seen by the search"
+    rule = Rule(
+        draft.name, draft.threat, draft.kind, draft.clauses,
+        (*provenance(request, manifest, len(known.examples)), measured, replayed(tool)),
+        draft.languages,
+    )  # fmt: skip
+    text = language.write(rule)
+    check = language.replay(text, rule, known.examples)
+    if check is not None and not check.matched.all():
+        raise InputError(f"{_NO_RULE}: {check.tool} does not find them all in the finished rule")
+    left_out = left_out_found(facts, bounds) if len(known.examples) <= 20 else (0, 0)
+    return RuleReport(
+        text, rule, tool, len(known.examples), (n, total), unseen, left_out, tuple(notes)
+    )
+
+
+def _alarms(language: RuleLanguage, rule: Rule, known: _Known) -> tuple[BoolArray, str]:
+    replay = language.replay(language.write(rule), rule, known.background)
+    if replay is not None:
+        return replay.matched, replay.tool
+    conditions = rule.conditions()
+    held = language.holds(conditions, known.background)
+    at = {c: i for i, c in enumerate(conditions)}
+    found = np.zeros(len(held), bool)
+    for clause in rule.clauses:
+        whole = np.ones(len(held), bool)
+        for term in clause:
+            whole &= held[:, at[term.condition]] == term.holds
+        found |= whole
+    return found, ""

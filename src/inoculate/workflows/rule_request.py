@@ -1,0 +1,103 @@
+"""What to make a rule of, and how the finished rule tells where it comes from."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inoculate import __version__
+from inoculate.store.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRequest:
+    """What to make a rule of.
+
+    Attributes:
+        detector: artifact that was adapted on the examples.
+        format: name of the rule language.
+        examples: sources of the examples, as for adapt.
+        background: sources of mostly benign records.
+        contrary: sources of records that the rule must not match, such as fixed code.
+        threat: which of the detector's classes; None for its only one.
+        label: column that names each example's class.
+        shots: examples drawn; None takes all, at most 200.
+        seed: draws examples and background.
+        false_alarms: largest share of the background that the rule may match, in [0, 1).
+        seconds: wall time of the search.
+        input_format: name of a domain; None tells it from the bytes.
+        skip_bad_records: count bad records and go on.
+    """
+
+    detector: Path
+    format: str
+    examples: tuple[str, ...]
+    background: tuple[str, ...]
+    contrary: tuple[str, ...] = ()
+    threat: str | None = None
+    label: str | None = None
+    shots: int | None = None
+    seed: int = 0
+    false_alarms: float = 0.001
+    seconds: float = 10.0
+    input_format: str | None = None
+    skip_bad_records: bool = False
+
+
+def replayed(tool: str) -> str:
+    """Return what checked a rule, in words."""
+    if not tool:
+        return "NOT replayed: the tool is not installed; checked by inoculate's own reading only"
+    return f"validated and replayed on examples and background with {tool}"
+
+
+def provenance(request: RuleRequest, manifest: Manifest, n_examples: int) -> tuple[str, ...]:
+    """Return who made a rule of what, without folders of this machine."""
+    made = f"made by inoculate {__version__} from the detector {manifest.name}"
+    return (
+        f"{made} version {manifest.version} ({manifest.learner.name})",
+        f"matches all {n_examples} examples: {_told(request.examples)}",
+        f"background: {_told(request.background)}",
+        *((f"matches none of: {_told(request.contrary)}",) if request.contrary else ()),
+        f"command: {_command(request)}",
+    )
+
+
+def _told(names: Sequence[str]) -> str:
+    return ", ".join(f"{_plain(Path(name).name)}{_digest(Path(name))}" for name in names)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return f" (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
+
+
+def _command(request: RuleRequest) -> str:
+    """Return the command that makes the rule again, with files' names but not their folders."""
+    words = ["inoculate", "rule", request.detector.name, "--format", request.format]
+    for option, names in (
+        ("--examples", request.examples),
+        ("--background", request.background),
+        ("--contrary", request.contrary),
+    ):
+        words += [word for name in names for word in (option, Path(name).name)]
+    usual = RuleRequest(detector=request.detector, format="", examples=(), background=())
+    for option in ("threat", "label", "shots", "seed", "false_alarms"):
+        value = getattr(request, option)
+        if value != getattr(usual, option):
+            words += [f"--{option.replace('_', '-')}", str(value)]
+    return _plain(shlex.join(words))
+
+
+def rule_name(text: str) -> str:
+    """Return a detector's name in letters, digits and underscores, as rules are called."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:100]
+    return name if name[:1].isalpha() else f"rule_{name}"

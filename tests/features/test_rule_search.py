@@ -1,0 +1,95 @@
+"""Conditions worth a search: those that may be in a rule, and those that never may."""
+
+import pytest
+
+from inoculate.domain import Fact
+from inoculate.features.clauses import Bounds
+from inoculate.features.rule_search import bits, gather, learn, left_out_found, terms_of
+from inoculate.rule import identity_in
+from inoculate.rules.sigma import Sigma
+from tests.rules.described import record
+
+
+def command(text, *who):
+    return record(("field:CommandLine", text), *(("who", name) for name in who))
+
+
+BENIGN = [command(f"dir file{i} /b") for i in range(30)]
+
+
+def learned(examples, contrary=(), background=BENIGN, **bounds):
+    facts = gather(Sigma(), examples, contrary, background)
+    rule = learn(facts, Bounds(**{"alarms": 0} | bounds))
+    return facts, rule and terms_of(facts, rule)
+
+
+def test_what_examples_share_and_background_lacks_is_the_rule():
+    _, clauses = learned([command("vssadmin delete shadows"), command("x & VSSADMIN list")])
+    ((term,),) = clauses
+    assert term.holds and term.condition.value in "vssadmin"
+
+
+def test_a_contrary_record_is_told_apart_by_what_the_example_lacks():
+    _, clauses = learned([command(f"tool run {c}") for c in "xy"], [command("tool run --safe")])
+    values = {(t.condition.value, t.holds) for clause in clauses for t in clause}
+    assert any(not holds and "safe" in value for value, holds in values)
+
+
+@pytest.mark.parametrize("secret", ["10.1.2.3", "d41d8cd98f00b204e9800998ecf8427e"])
+def test_an_address_or_hash_is_never_tried_and_counted(secret):
+    facts, clauses = learned([command(f"dir file1 {secret} /b")] * 2)
+    assert clauses is None and facts.left_out
+    assert not any(secret in c.value for c in facts.conditions)
+
+
+def test_a_piece_of_an_address_is_not_tried_either():
+    facts = gather(Sigma(), [command("curl http://10.1.2.3/a")] * 2, [], BENIGN)
+    assert not any("10." in c.value for c in facts.conditions)
+    assert any(c.value in "curl http://" for c in facts.conditions)
+
+
+def test_no_clause_is_made_of_absences_alone():
+    _, clauses = learned([command("aaa"), command("bbb"), command("ccc"), command("ddd")])
+    assert clauses is None
+
+
+def test_the_name_of_a_host_or_user_is_never_tried():
+    facts, clauses = learned([command("dir file1 wkst17 /b", "WKST17")] * 2)
+    assert clauses is None and facts.left_out["a host or user"]
+
+
+def test_banned_conditions_are_gone_with_their_costs():
+    facts = gather(Sigma(), [command("vssadmin delete")], [], BENIGN)
+    less = facts.without(facts.conditions[:2])
+    assert less.conditions == facts.conditions[2:] and len(less.cost) == len(less.conditions)
+    assert less.examples.shape[1] == len(less.conditions)
+
+
+def test_left_out_examples_are_found_where_they_have_something_in_common():
+    alike = [command(f"{c} vssadmin {c}") for c in "abc"]
+    other = [command(text) for text in ("certutil -decode", "reg save hklm", "whoami /priv")]
+    for examples, found in ((alike, 3), (other, 0)):
+        facts = gather(Sigma(), examples, [], BENIGN)
+        assert left_out_found(facts, Bounds(alarms=0)) == (found, 3)
+
+
+def test_nothing_in_common_with_any_language_is_no_rule():
+    facts = gather(Sigma(), [record(("other", "x"))], [], [])
+    assert not facts.conditions and learn(facts, Bounds(alarms=0)) is None
+
+
+def test_a_short_piece_costs_more_than_a_word():
+    assert bits(Fact("has:x", "abc")) > bits(Fact("has:x", "abcdefg"))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("10.0.0.1", "an address"), ("fe80:0:0:0:1::", "an address"), ("a@b.org", "an address"),
+        ("1.2.3", ""), ("4104", ""), ("a" * 32, "a hash"), ("f" * 23, ""), ("nt authority", ""),
+        ("{12345678-1234-1234-1234-123456789012}", "an identifier"), ("2024-05-06", "a moment"),
+        ("s-1-5-21-1-2-3-500", "an identifier"), ("s-1-5-18", ""),
+    ],
+)  # fmt: skip
+def test_identities_are_known_by_their_form(value, told):
+    assert identity_in(value) == told
