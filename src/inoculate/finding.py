@@ -11,6 +11,8 @@ SCHEMA_VERSION = 1
 NOVELTY = "novelty"
 """Threat name of a finding made without any example (K = 0)."""
 
+_NO_IDENTITY = ("end_line",)
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -65,9 +67,10 @@ def finding_id(detector: str, origin: object, ts: object, record: Mapping[str, A
         detector: its name.
         origin: where the record came from, as the frame has it.
         ts: its time, as the frame has it.
-        record: its identity columns, those that are known.
+        record: its identity columns, those that are known; where it ends does not count.
     """
-    key = json.dumps([detector, origin, ts, record], default=str)
+    its = {name: value for name, value in record.items() if name not in _NO_IDENTITY}
+    key = json.dumps([detector, origin, ts, its], default=str)
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -112,8 +115,8 @@ class Report:
         threshold: alarm scores at or above it are findings.
         sources: name of each source, with records read.
         n_records: records scanned.
-        n_findings: findings, also those not kept in ``findings``, less the excepted and
-            the baseline's.
+        n_findings: findings, also those not kept in ``findings``, less the excepted, the
+            silenced and the baseline's.
         findings: kept findings, in order of time of reading.
         skipped: problem -> count of records that were skipped.
         left_out: problem -> count of files of a folder or archive that were left out.
@@ -126,6 +129,8 @@ class Report:
         families: the findings by threat, most first.
         n_files: files that were read, those in folders and archives too.
         n_baseline: findings left out because a baseline holds them.
+        n_silenced: findings left out because a comment in the source says so.
+        silenced: kept ones of them, each with the comment's reason.
         errors: a line for each source that could not be read to its end.
     """
 
@@ -149,6 +154,8 @@ class Report:
     n_files: int = 0
     n_baseline: int = 0
     errors: tuple[str, ...] = ()
+    n_silenced: int = 0
+    silenced: tuple[tuple[Finding, str], ...] = ()
 
 
 class Renderer(ABC):

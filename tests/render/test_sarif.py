@@ -210,6 +210,35 @@ def test_lines_that_reasons_name_are_related_locations_and_a_flow():
     assert "relatedLocations" not in one(origin="traffic.pcap#11", reasons=why)
 
 
+def test_each_way_of_data_is_a_code_flow_of_its_own():
+    text = "facts 'direct:param->exec' line 11 to line 14 'through:a>b>c' line 12 to line 12: above"
+    result = one(origin="src/a.py:10-25", reasons=(reason(text), reason("x line 10 to line 99")))
+    ways = [
+        [s["location"]["physicalLocation"]["region"]["startLine"] for s in f["locations"]]
+        for flow in result["codeFlows"]
+        for f in flow["threadFlows"]
+    ]
+    assert ways == [[11, 14], [12, 12]]
+
+
+def test_what_a_comment_silences_is_suppressed_in_the_source():
+    kept, hidden = finding(0), finding(1)
+    run = rendered(report([kept], silenced=((hidden, "known\nsince 2020"),), n_silenced=1))
+    assert [r.get("suppressions") for r in run["results"]] == [
+        None,
+        [{"kind": "inSource", "justification": "known since 2020"}],
+    ]
+    assert run["properties"]["silenced"] == 1
+    note = run["invocations"][0]["toolExecutionNotifications"]
+    assert not any("not in this file" in n["message"]["text"] for n in note)
+
+
+def test_silenced_findings_take_no_room_from_others():
+    many = [finding(i) for i in range(MOST_RESULTS)]
+    run = rendered(report(many, silenced=((finding(99_999), "why"),), n_silenced=1))
+    assert not any("suppressions" in r for r in run["results"])
+
+
 def test_related_locations_end_at_twenty():
     why = tuple(reason("x " + " ".join(f"line {n}" for n in range(1, 18))) for _ in range(3))
     assert len(one(origin="a.py:1-99", reasons=why)["relatedLocations"]) == 20

@@ -34,6 +34,11 @@ def scan_command(
         metavar="never|any|RATE",
         help="When findings make the exit code 1; RATE: where one would alarm at that rate too.",
     ),
+    suppress: bool = typer.Option(
+        True,
+        "--suppress/--no-suppress",
+        help="Heed comments in code: inoculate: ignore[RULE] REASON.",
+    ),
     input_format: str | None = terminal.FormatOption,
     skip_bad_records: bool = terminal.SkipOption,
     seed: int = terminal.SeedOption,
@@ -58,6 +63,7 @@ def scan_command(
         baseline=baseline,
         write_baseline=write_baseline,
         fail_on=rate,
+        suppress=suppress,
     )
     with terminal.output(output) as out, terminal.progress(quiet) as progress:
         out.write(renderer.begin())
@@ -102,5 +108,7 @@ def _summary(report: Report) -> Iterator[str]:
     )
     if report.n_excepted:
         yield f"{report.n_excepted:,} more were excepted"
+    if report.n_silenced:
+        yield f"{report.n_silenced:,} more were silenced by comments"
     yield from report.notes
     yield from skipped(report)

@@ -14,6 +14,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_LINE = re.compile(r"^(?!.*:\d+:\d+\Z).*:\d+\Z", re.DOTALL)
 _LAST_SECOND = 253402300799.0  # of year 9999
 _MAX_KEYS = 12
 
@@ -52,7 +53,11 @@ def who(record: Mapping[str, Any], limit: int = 120) -> str:
         'user=ann, row=3'
         >>> who({"text": "GET /?q=1", "client": None})
         'GET /?q=1'
+        >>> who({"path": "a.py", "name": "A.f", "language": "python", "end_line": 9})
+        'A.f (python)'
     """
+    if {"name", "language"} <= set(record):  # of source code; its origin says where it is
+        return clean(f"{record['name']} ({record['language']})", limit)
     if record.get("orig_h") is None and record.get("resp_h") is None:
         known = [value for value in record.values() if value is not None]
         if len(known) == 1:  # a line of text, say, which needs no name
@@ -71,6 +76,12 @@ def _endpoint(host: Any, port: Any) -> str:
     if plain(port) is None:
         return text
     return f"[{text}]:{clean(port, 12)}" if ":" in text else f"{text}:{clean(port, 12)}"
+
+
+def whole(finding: Finding) -> str:
+    """Return a finding's origin, with its last line where the record knows it: ``a.py:3-9``."""
+    last = finding.record.get("end_line")
+    return f"{finding.origin}-{last}" if last and _LINE.search(finding.origin) else finding.origin
 
 
 def place(origin: str, limit: int) -> str:
@@ -156,9 +167,10 @@ def promise(report: Report) -> str:
 
 
 def found(report: Report) -> str:
-    """Return how many findings there are, and how many an exception kept back."""
+    """Return how many findings there are, and how many an exception or a comment kept back."""
     text = counted(report.n_findings, "finding") if report.n_findings else "no finding"
-    return f"{text}, {report.n_excepted:,} excepted" if report.n_excepted else text
+    text += f", {report.n_excepted:,} excepted" if report.n_excepted else ""
+    return text + (f", {report.n_silenced:,} silenced by comments" if report.n_silenced else "")
 
 
 def skipped(report: Report) -> list[str]:

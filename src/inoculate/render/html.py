@@ -25,6 +25,7 @@ from inoculate.render._text import (
     strongest,
     when,
     who,
+    whole,
 )
 
 _MAX_LINES = 50
@@ -133,7 +134,7 @@ class Html(Renderer):
     def _row(self, i: int, finding: Finding, ranked: list[str]) -> str:
         reasons = "".join(f"<li>{_e(r.text)}</li>" for r in finding.reasons[: self.n_reasons])
         key = _key(colour(finding.threat, ranked))
-        below = "  ".join(t for t in (when(finding.ts), place(finding.origin, 60)) if t)
+        below = "  ".join(t for t in (when(finding.ts), place(whole(finding), 60)) if t)
         return (
             f'<tr><td class="number soft">{i}</td>'
             f'<td class="threat">{key}{_e(finding.threat, 40)}</td>'
@@ -172,6 +173,7 @@ def _figures(report: Report) -> str:
     css = "alarm" if report.n_findings else "calm"
     what = "finding" if report.n_findings == 1 else "findings"
     what += f", {report.n_excepted:,} excepted" if report.n_excepted else ""
+    what += f", {report.n_silenced:,} silenced by comments" if report.n_silenced else ""
     boxes = [
         (f"{report.n_findings:,}", what, css),
         (f"{report.n_records:,}", f"{report.unit}s scanned", ""),

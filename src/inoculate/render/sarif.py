@@ -17,6 +17,7 @@ MOST_RESULTS = 25_000
 _MOST_RELATED = 20
 _MOST_REASONS = 10
 _BASE = "%SRCROOT%"
+_WAY = re.compile(r"\bline (\d{1,9}) to line (\d{1,9})\b")
 _LINE = re.compile(r"\bline (\d{1,9})\b")
 # a link, and a placeholder: a record's own text must make neither
 _LINK, _PLACEHOLDER = re.compile(r"\]\("), re.compile(r"\{(?=\d+\})")
@@ -30,7 +31,9 @@ class Sarif(Renderer):
     region where its origin says lines (the last one may come as ``end_line`` of the record);
     the number of a record and the place in an archive are in its message and logical location.
     Where a reason names lines of the record itself (``line 12``), they become related
-    locations, and two or more in one reason a code flow.
+    locations: ``line 3 to line 12`` a code flow, from where data comes to where it goes, and
+    else two or more in one reason.
+    A finding that a comment in the source silences is written with that as its suppression.
 
     ``partialFingerprints`` hold ``fingerprint`` of the record and, after ``:``, which of those
     alike it is, in the order of reading. ``precision`` is what the promise says of this scan:
@@ -54,9 +57,13 @@ class Sarif(Renderer):
     def end(self, report: Report) -> str:
         """Return the whole log."""
         root = self.root or Root.here()
-        shown = report.findings
+        silenced = {id(f): reason for f, reason in report.silenced}
+        shown = (*report.findings, *(f for f, _ in report.silenced))
         if len(shown) > MOST_RESULTS:
-            kept = {id(f) for f in strongest(shown, MOST_RESULTS)}
+            # the silenced fill what room the others leave
+            first = strongest(report.findings, MOST_RESULTS)
+            rest = strongest((f for f, _ in report.silenced), MOST_RESULTS - len(first))
+            kept = {id(f) for f in (*first, *rest)}
             shown = tuple(f for f in shown if id(f) in kept)
         ids = [_rule_id(f.threat) for f in shown]
         rules = list(dict.fromkeys([_rule_id(t) for t in report.threats or (NOVELTY,)] + ids))
@@ -67,11 +74,14 @@ class Sarif(Renderer):
             seen[mark] += 1
             results.append(_result(finding, rule, rules.index(rule), root, report.unit))
             key = f"{mark}:{seen[mark]}"
+            if id(finding) in silenced:
+                results[-1]["suppressions"] = [_suppression(silenced[id(finding)])]
             results[-1]["partialFingerprints"] = {"primaryLocationLineHash": key, "record/v1": key}
+        n_written = sum(id(f) not in silenced for f in shown)
         log = {
             "$schema": SCHEMA,
             "version": "2.1.0",
-            "runs": [_run(report, rules, len(shown)) | {"results": []}],
+            "runs": [_run(report, rules, n_written) | {"results": []}],
         }
         lines = ",\n".join(json.dumps(result, allow_nan=False) for result in results)
         return json.dumps(log, allow_nan=False).removesuffix("]}]}") + f"\n{lines}\n]}}]}}\n"
@@ -93,6 +103,7 @@ def _run(report: Report, rules: list[str], n_written: int) -> dict[str, Any]:
         "findings": report.n_findings,
         "excepted": report.n_excepted,
         "inBaseline": report.n_baseline,
+        "silenced": report.n_silenced,
         "skipped": sum(report.skipped.values()),
         "filesLeftOut": sum(report.left_out.values()),
     }
@@ -156,7 +167,7 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
 
 
 def _precision(report: Report) -> str:
-    alarms = report.n_findings + report.n_excepted + report.n_baseline
+    alarms = report.n_findings + report.n_excepted + report.n_silenced + report.n_baseline
     if not alarms:
         return "medium"
     false = report.false_alarms * report.n_records / alarms
@@ -184,6 +195,10 @@ def _result(finding: Finding, rule: str, index: int, root: Root, unit: str) -> d
     if flows:
         made["codeFlows"] = flows
     return made
+
+
+def _suppression(reason: str) -> dict[str, str]:
+    return {"kind": "inSource", "justification": clean(reason, 1000)}
 
 
 def _message(finding: Finding, rule: str, place: Place, unit: str) -> str:
@@ -242,9 +257,15 @@ def _steps(
         text = {"message": {"text": _defused(reason.text, 300) or "reason"}}
         steps = [_location(place, root, line) | text for line in lines[:_MOST_RELATED]]
         related += steps[: _MOST_RELATED - len(related)]
-        if len(steps) > 1:
-            flows.append({"threadFlows": [{"locations": [{"location": s} for s in steps]}]})
+        ways = [(int(a), int(b)) for a, b in _WAY.findall(reason.text)]
+        ways = [w for w in ways if all(place.line <= n <= last for n in w)]
+        told = [[_location(place, root, n) | text for n in way] for way in ways] or [steps]
+        flows += [_flow(way) for way in told if len(way) > 1]
     return [step | {"id": i} for i, step in enumerate(related, start=1)], flows
+
+
+def _flow(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"threadFlows": [{"locations": [{"location": step} for step in steps]}]}
 
 
 def _defused(text: str, limit: int) -> str:

@@ -28,6 +28,7 @@ from inoculate.render._text import (
     strongest,
     when,
     who,
+    whole,
 )
 
 _STYLES = ("red", "cyan", "magenta", "yellow", "green", "blue")
@@ -116,7 +117,7 @@ class Table(Renderer):
         return grid
 
     def _cell(self, finding: Finding, threat: Text, width: int) -> Iterable[RenderableType]:
-        name, origin = who(finding.record), place(finding.origin, 50)
+        name, origin = who(finding.record), place(whole(finding), 50)
         yield _line(threat, width, Text(name or origin, style="bold"), Text(score(finding.p_value)))
         below = "  ".join(b for b in (when(finding.ts), origin if name else "") if b)
         if below:

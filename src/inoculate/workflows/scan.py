@@ -12,6 +12,7 @@ from inoculate.finding import Finding, Report
 from inoculate.store.detector import StoredDetector, load_detector
 from inoculate.store.manifest import HELD_OUT_FILE
 from inoculate.workflows.baseline import Baseline, read_baseline
+from inoculate.workflows.comments import Comments
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions, read_exceptions
 from inoculate.workflows.intake import Intake
@@ -42,6 +43,7 @@ class ScanRequest:
         write_baseline: file to write all findings to, those of ``baseline`` too.
         fail_on: false-alarm rate, in (0, ``false_alarms``]: findings that alarm at it as well
             are counted as failing; None counts every finding.
+        suppress: keep findings back that a comment in the source is for.
     """
 
     sources: tuple[str, ...]
@@ -56,6 +58,7 @@ class ScanRequest:
     baseline: Path | None = None
     write_baseline: Path | None = None
     fail_on: float | None = None
+    suppress: bool = True
 
 
 def ignore(_: object) -> None:
@@ -105,6 +108,8 @@ def scan(request: ScanRequest, *, sink: Sink = ignore, progress: Progress = igno
         read = partial(_findings, scanner, intake, stored.manifest.kind)
     scanner.exceptions = open_exceptions(request.exceptions, request.today)
     scanner.baseline = baseline
+    if request.suppress:
+        scanner.comments = Comments(scanner.name, scanner.classes, request.most_kept)
     state = _State(request, scanner, sink, progress)
     interrupted = False
     try:
@@ -223,6 +228,7 @@ def report(
     drift = scanner.drift.note(unit) if scanner.drift else None
     notes = [line for line in (scanner.note, *scanner.notes, drift) if line]
     notes += scanner.exceptions.notes() if scanner.exceptions else ()
+    notes += scanner.comments.notes() if scanner.comments else ()
     return Report(
         detector=scanner.name,
         threats=scanner.classes,
@@ -241,6 +247,8 @@ def report(
         n_excepted=scanner.exceptions.n_excepted if scanner.exceptions else 0,
         families=scanner.families.ranked(),
         n_files=intake.n_files,
+        n_silenced=scanner.comments.n_silenced if scanner.comments else 0,
+        silenced=tuple(scanner.comments.kept) if scanner.comments else (),
     )
 
 

@@ -15,6 +15,7 @@ from inoculate.learner import Detector, Scores
 from inoculate.reasons import Explainer
 from inoculate.task import Encoded
 from inoculate.workflows.baseline import Baseline
+from inoculate.workflows.comments import Comments
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions
 from inoculate.workflows.families import Families
@@ -42,6 +43,7 @@ class Scanner:
         threshold: alarm scores at or above it are findings.
         n_records, n_findings: counted so far.
         exceptions: keep some records from being findings; None keeps none.
+        comments: keep findings back that a comment in the source is for; None keeps none.
         baseline: holds findings that are known already; None holds none.
         drift: compares the records with the background; None does not.
         detector, views: as given.
@@ -69,6 +71,7 @@ class Scanner:
         self.notes: list[str] = []
         self.families = Families()
         self.exceptions: Exceptions | None = None
+        self.comments: Comments | None = None
         self.baseline: Baseline | None = None
         self.drift: Drift | None = None
         self._told: set[type[Domain]] = set()
@@ -101,7 +104,7 @@ class Scanner:
         if self.exceptions is not None:
             hits = hits[self.exceptions.left(self.bare(domain, batch, scores, hits))]
         if not len(hits):
-            return []
+            return self.comments.left((), batch, hits) if self.comments is not None else []
         best = scores.best()[hits]
         p_values = self._calibration.p_values(alarm[hits])
         explained = hits[: self._unexplained]
@@ -118,6 +121,8 @@ class Scanner:
             self._finding(row, shown, float(alarm[hit]), float(p), int(cls), why)
             for row, hit, p, cls, why in zip(rows, hits, p_values, best, reasons, strict=True)
         ]
+        if self.comments is not None:
+            findings = self.comments.left(findings, batch, hits)
         if self.baseline is not None:
             findings = self.baseline.new(findings)
         self.n_findings += len(findings)

@@ -26,12 +26,11 @@ import numpy as np
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.code.code_form import SNIFF, request
-from inoculate.features.code.code_languages import SUFFIXES, language_named
+from inoculate.features.code.code_languages import SUFFIXES
+from inoculate.features.code.code_quotes import quoted
 from inoculate.features.code.code_reading import File, batches, encoded
-from inoculate.features.code.code_schema import HASHED, VIEWS
-from inoculate.features.code.code_tree import MOST_BYTES, parse
-from inoculate.features.code.code_views import tokens_of
-from inoculate.features.hashing import columns_of
+from inoculate.features.code.code_schema import VIEWS
+from inoculate.features.code.code_tree import MOST_BYTES
 from inoculate.features.text.text_domain import with_text
 from inoculate.reading.workers import WorkerError, WorkerLimits, Workers, shared_workers
 from inoculate.task import Encoded
@@ -39,8 +38,6 @@ from inoculate.task import Encoded
 _SNIFFED = 8_192
 _ANSWER = "inoculate.features.code.code_answer:answer"
 _LIMITS = WorkerLimits(wall_s=60.0, cpu_s=20, answer_bytes=128 << 20)
-_MOST_QUOTES = 4
-_QUOTED_CHARS = 24
 _COMPRESSED = (".gz", ".xz", ".bz2")
 _NOT_OURS = re.compile(
     r"(?:^|[/!])(?:node_modules|bower_components|vendor|third_party)/"
@@ -62,7 +59,7 @@ class SourceCode(Domain):
 
     kind: ClassVar[str] = "code"
     unit: ClassVar[str] = "function"
-    identity: ClassVar[tuple[str, ...]] = ("path", "name", "language")
+    identity: ClassVar[tuple[str, ...]] = ("path", "name", "language", "end_line")
     whole_files: ClassVar[bool] = True
 
     def sniff(self, source: Source) -> float:
@@ -115,15 +112,7 @@ class SourceCode(Domain):
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the words, steps, calls or facts that a column counted."""
-        hashed = next((h for h in HASHED if column in columns_of(h.view)), None)
-        text, language = record.get("text"), language_named(record.get("language"))
-        if hashed is None or not isinstance(text, str) or language is None:
-            return ""
-        nodes = parse(text, language)
-        if nodes is None:
-            return ""
-        found = hashed.found(tokens_of(nodes)[hashed.view.name], columns_of(hashed.view)[column])
-        return " ".join(f"'{gram[:_QUOTED_CHARS]}'" for gram in found[:_MOST_QUOTES])
+        return quoted(record, column)
 
 
 def _language(source: Source) -> str | None:

@@ -104,7 +104,7 @@ def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
     data, start, end = nodes.data, nodes.start, nodes.end
     if stop == i + 1 and roles[i] == _NAME:  # most often by far
         text = data[start[i] : end[i]]
-        its, source = known.get(text, ()), _source(text)
+        its, source = known.get(text, ()), source_named(text)
         if source or len(its) > 1:
             its = tuple(dict.fromkeys((*its, (source, "")) if source else its))
         return its[:_MOST_ORIGINS]
@@ -118,7 +118,7 @@ def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
             if text in known:
                 for origin, before in known[text]:
                     found[(origin, via or before)] = None
-            if source := _source(text):
+            if source := source_named(text):
                 found[(source, via)] = None
         elif code in _CALLS and j >= until:
             word, until = called(nodes, j)[0], nodes.stop[j]
@@ -127,7 +127,7 @@ def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
 
 
 @lru_cache(maxsize=65_536)
-def _source(name: bytes) -> str:
+def source_named(name: bytes) -> str:
     """Return what a variable that data comes in by is called, "" for any other."""
     return "-".join(parts(name)) if name[:2] == b"$_" or name.lower() in _SOURCES else ""
 

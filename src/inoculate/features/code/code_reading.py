@@ -34,7 +34,9 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "text": pl.String,
     "callees": pl.List(pl.String),
     "ignores": pl.List(
-        pl.Struct({"line": pl.Int64, "rule": pl.String, "reason": pl.String, "covers": pl.Boolean})
+        pl.Struct(
+            {"place": pl.String, "rule": pl.String, "reason": pl.String, "covers": pl.Boolean}
+        )
     ),
 }
 _ENCODED = pl.Array(pl.Float32, WIDTH)
@@ -143,14 +145,14 @@ def _rows(file: File, told: Told) -> list[dict[str, Any]]:
             }
         )
         seen.add(row.start_line)
-    _ignored(rows, told)
+    _ignored(file.name, rows, told)
     return rows
 
 
-def _ignored(rows: list[dict[str, Any]], told: Told) -> None:
+def _ignored(place: str, rows: list[dict[str, Any]], told: Told) -> None:
     """Give each comment to the records it is for; one for none goes to the first."""
     for its in told.ignores if rows else ():
-        said = {"line": its.line, "rule": its.rule, "reason": its.reason}
+        said = {"place": f"{place}:{its.line}", "rule": its.rule, "reason": its.reason}
         of = [r for r in rows if r["start_line"] <= its.line <= r["end_line"]]
         if its.is_alone and not of:
             of = [r for r in rows if r["start_line"] == its.line + 1]
