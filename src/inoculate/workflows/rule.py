@@ -23,7 +23,7 @@ from inoculate.workflows.rule_request import RuleRequest, provenance, replayed, 
 MOST_BACKGROUND = 5_000
 MOST_EXAMPLES = 200
 LEAST_HALVED = 100
-_TRIES = 4
+_TRIES = 6
 _NO_RULE = "no rule of bounded size separates the examples"
 _FILES = frozenset(("pe", "elf"))
 
@@ -208,22 +208,25 @@ def _agreed(
     Raises:
         InputError: there is none.
     """
-    tried: Facts = facts
+    tried, said = facts, ""
+    records, n = [*known.examples, *known.contrary], len(known.examples)
     for _ in range(_TRIES):
         learned = learn(tried, bounds)
         if learned is None:
-            raise InputError(_why_none(language, known, facts, bounds, seen))
+            break
         rule = _replaced(draft, tried, learned)
-        records = [*known.examples, *known.contrary]
-        replay = language.replay(language.write(rule), rule, records)
-        n = len(known.examples)
-        if replay is None or (replay.matched[:n].all() and not replay.matched[n:].any()):
-            return rule, replay, learned
+        try:
+            replay = language.replay(language.write(rule), rule, records)
+        except InputError as err:
+            said = str(err)
+        else:
+            if replay is None or (replay.matched[:n].all() and not replay.matched[n:].any()):
+                return rule, replay, learned
+            said = f"{replay.tool} reads it otherwise than it was meant"
         tried = tried.without(rule.conditions())
-    raise InputError(
-        f"{_NO_RULE}: {replay.tool if replay else 'the tool'} reads the rules that were found "
-        "otherwise than they were meant"
-    )
+    if said:
+        raise InputError(f"{_NO_RULE} as the tool reads it: {said}")
+    raise InputError(_why_none(language, known, facts, bounds, seen))
 
 
 def _replaced(draft: Rule, facts: Facts, learned: Learned) -> Rule:

@@ -23,10 +23,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
+from inoculate.domain import Batch, Domain, Fact, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
+from inoculate.features.code.code_facts import facts_of
 from inoculate.features.code.code_form import SNIFF, request
-from inoculate.features.code.code_languages import SUFFIXES
+from inoculate.features.code.code_languages import SUFFIXES, language_named
+from inoculate.features.code.code_patterns import patterns_of
 from inoculate.features.code.code_quotes import quoted
 from inoculate.features.code.code_reading import File, batches, encoded
 from inoculate.features.code.code_schema import VIEWS
@@ -113,6 +115,13 @@ class SourceCode(Domain):
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the words, steps, calls or facts that a column counted."""
         return quoted(record, column)
+
+    def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
+        """Return what ``code_facts`` and ``code_patterns`` tell of a function."""
+        text, language = record.get("text"), language_named(record.get("language"))
+        if not isinstance(text, str) or language is None:
+            return ()
+        return (*facts_of(text, language), *patterns_of(text, language))
 
 
 def _language(source: Source) -> str | None:

@@ -39,7 +39,7 @@ _CALLS = frozenset(map(role, ("call", "new")))
 _BINDING = frozenset(map(role, ("params", "assign", "declare", "loop", "catch", "with")))
 _KEYWORD, _MEMBER, _CALL = role("keyword"), role("member"), role("call")
 _NAME, _TYPE, _FIELD, _STRING, _NUMBER = map(role, ("name", "type", "field", "string", "number"))
-_FUNC, _ASSIGN = role("func"), role("assign")
+_FUNC, _ASSIGN, _DECLARE, _LOOP = map(role, ("func", "assign", "declare", "loop"))
 _KEPT_PARTS = frozenset(("attribute", "field", "property", "type"))
 _CONSTANT = re.compile(rb"[A-Z][A-Z0-9_]+|\$_[A-Z]+|this|self|super|\$this")
 _PLAIN_TEXT = re.compile(r"""["'][\w .,:/%*@=+<>()\[\]-]*["']""")
@@ -71,8 +71,10 @@ def patterns_of(text: str, language: str) -> list[Fact]:
         kind = "expression" if code in _EXPRESSIONS else "statement"
         if kind == "statement" and code not in _STATEMENTS:
             continue
-        if code == _ASSIGN and not _is_assignment(nodes, i):
+        if not _stands_alone(nodes, i):
             continue
+        if nodes.data.startswith((b"echo", b"unset"), nodes.start[i]):
+            kind = "statement"
         for pattern in _patterns(nodes, i, own, is_call=code in _CALLS):
             found.setdefault((kind, pattern), nodes.start[i])
         if len(found) > MOST_PATTERNS:
@@ -82,9 +84,12 @@ def patterns_of(text: str, language: str) -> list[Fact]:
     ]
 
 
-def _is_assignment(nodes: Nodes, i: int) -> bool:
-    """Return whether this is an assignment by itself, not what a declaration begins with."""
-    return b"=" in nodes.text(i) and nodes.role[max(nodes.parent[i], 0)] not in _STATEMENTS
+def _stands_alone(nodes: Nodes, i: int) -> bool:
+    """Return whether this is not part of a declaration, nor one of a loop's head."""
+    above = nodes.role[nodes.parent[i]] if nodes.parent[i] >= 0 else -1
+    if nodes.role[i] == _ASSIGN:
+        return b"=" in nodes.text(i) and above not in _STATEMENTS
+    return not (nodes.role[i] == _DECLARE and above == _LOOP)
 
 
 def _bound(nodes: Nodes) -> frozenset[bytes]:
