@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
     adapt(
         AdaptRequest(
             examples=(examples,), background=(background,), out=made / "cwe-78.detector",
-            threats=("CWE-78",),
+            threats=("CWE-78",), learner="k_nearest",
         )
     )  # fmt: skip
     return made
