@@ -67,7 +67,8 @@ def _request_line(line: bytes) -> tuple[bytes, bytes] | None:
 
 def is_log_line(line: str) -> bool:
     """Return True for a line of an access log in common or combined format."""
-    return bool(pl.Series([line]).str.contains(_LOG)[0])
+    # all of them hold this, and asking Polars of a single line takes a hundred times as long
+    return '] "' in line and bool(pl.Series([line]).str.contains(_LOG)[0])
 
 
 def request_text(method: str, target: str, body: str) -> str:
