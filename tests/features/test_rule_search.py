@@ -4,7 +4,7 @@ import pytest
 
 from inoculate.domain import Fact
 from inoculate.features.clauses import Bounds
-from inoculate.features.rule_search import bits, gather, learn, left_out_found, terms_of
+from inoculate.features.rule_search import bits, gather, learn, leave_out, terms_of, usual_bounds
 from inoculate.rule import identity_in
 from inoculate.rules.sigma import Sigma
 from tests.rules.described import record
@@ -70,7 +70,21 @@ def test_left_out_examples_are_found_where_they_have_something_in_common():
     other = [command(text) for text in ("certutil -decode", "reg save hklm", "whoami /priv")]
     for examples, found in ((alike, 3), (other, 0)):
         facts = gather(Sigma(), examples, [], BENIGN)
-        assert left_out_found(facts, Bounds(alarms=0)) == (found, 3)
+        out = leave_out(facts, Bounds(alarms=0))
+        assert (out.found, out.n) == (found, 3) and out.holds_up() == (found == 3)
+
+
+def test_a_contrary_record_left_out_that_is_matched_speaks_against_the_rules():
+    examples = [command(f"tool {c}") for c in ("alpha", "beta", "epsilon", "omega")]
+    contrary = [command(f"tool {c}") for c in ("gamma", "delta", "theta", "kappa")]
+    facts = gather(Sigma(), examples, contrary, BENIGN)
+    out = leave_out(facts, usual_bounds(3, alarms=0))
+    assert out.wrong > 0 and not out.holds_up()
+
+
+def test_a_rule_has_a_clause_for_each_three_examples_at_most_three():
+    sizes = [usual_bounds(n, alarms=0).clauses for n in (1, 3, 4, 6, 7, 100)]
+    assert sizes == [1, 1, 2, 2, 3, 3]
 
 
 def test_nothing_in_common_with_any_language_is_no_rule():

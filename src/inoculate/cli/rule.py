@@ -79,9 +79,13 @@ def report_lines(report: "RuleReport") -> Iterator[str]:
         report.unseen
     ) else "; the search saw them all"  # fmt: skip
     yield f"background: {n} of {total:,} match ({share}){seen}"
-    found, n_left_out = report.left_out
-    if n_left_out:
-        yield f"left out: {found} of {n_left_out} examples found by rules learned from the others"
+    out = report.left_out
+    if out.n:
+        contrary = f", {out.wrong} of {out.n_contrary} contrary" if out.n_contrary else ""
+        yield (
+            f"left out: rules learned from the others match {out.found} of {out.n} "
+            f"examples{contrary}"
+        )
     if report.tool:
         yield f"validated and replayed with {report.tool}"
     else:

@@ -7,7 +7,7 @@ what its tool will run. A condition that tells one host, user, file or moment is
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -25,9 +25,17 @@ _LONG = 40
 _BITS = {
     **{"is": 2.0, "ends": 2.5, "has": 3.0, "import": 2.5, "symbol": 2.5, "string": 3.5},
     **{"section": 4.0, "elf_section": 4.0},
+    **{"direct": 2.5, "unguarded": 2.5, "setting": 2.5, "block": 2.5},
+    **dict.fromkeys(("statement", "guarded", "set"), 3.5),
+    **dict.fromkeys(("op", "array", "index", "quoted", "cast", "caught", "annotation"), 4.0),
+    **dict.fromkeys(("loop", "literal", "pointer"), 4.5),
+    **dict.fromkeys(("number", "type", "returns", "jump"), 5.0),
 }
 _USUAL_BITS = 3.0
 _ABSENT_BITS = 2.5
+_STEPS_LEFT_OUT = 20_000
+_LEAST_LEFT_OUT = 3
+_FEW_CONTRARY = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +92,8 @@ def gather(
         safe = own if identities else own & set(language.conditions(_masked(record, names)))
         counts.update(safe)
         left_out.update(_told(c.value, names) for c in own - safe)
-    fewest = -(-len(examples) // clauses)
+    # one less, so that leaving an example out does not know what it would have brought
+    fewest = max(1, -(-(len(examples) - 1) // clauses))
     shared = sorted(counts.items(), key=lambda p: (-p[1], bits(p[0]), p[0]))
     tried = [c for c, n in shared if n >= fewest][:_MOST_TRIED]
     elsewhere: Counter[Fact] = Counter()
@@ -147,6 +156,7 @@ def bits(condition: Fact) -> float:
     cost = _BITS.get(condition.kind.partition(":")[0], _USUAL_BITS)
     text = condition.value
     short = max(0, 6 - len(text)) * 0.4 if condition.kind.startswith(("has", "string")) else 0
+    cost += 3 * (condition.kind.startswith("is") and " " in text)  # a whole command line
     return cost + short + 0.02 * min(len(text), _LONG) + 2 * text.isdigit() * (short > 0)
 
 
@@ -174,17 +184,58 @@ def terms_of(facts: Facts, learned: Learned) -> tuple[tuple[Term, ...], ...]:
     )
 
 
-def left_out_found(facts: Facts, bounds: Bounds) -> tuple[int, int]:
-    """Return how many examples rules learned from the others find, and of how many."""
-    n = len(facts.examples)
-    if n < 2:
-        return 0, 0
-    found = 0
+def usual_bounds(n_examples: int, *, alarms: int, seconds: float = 10.0) -> Bounds:
+    """Return how large a rule of so many examples may be: a clause for each three, at most three.
+
+    What rests on fewer is an example learned by heart.
+    """
+    return Bounds(alarms=alarms, clauses=min(3, 1 + (n_examples - 1) // 3), seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How rules learned from all but one example do on that one.
+
+    Attributes:
+        found: of the examples left out.
+        n: examples left out; 0 where there were fewer than three.
+        wrong: contrary records left out that were matched.
+        n_contrary: of how many.
+    """
+
+    found: int = 0
+    n: int = 0
+    wrong: int = 0
+    n_contrary: int = 0
+
+    def holds_up(self) -> bool:
+        """Return whether half of the examples are found, and of the contrary at most a quarter.
+
+        Of fewer than four contrary records each is the only one of its sort, and says nothing.
+        """
+        few = self.n_contrary < _FEW_CONTRARY
+        return 2 * self.found >= self.n and (few or 4 * self.wrong <= self.n_contrary)
+
+
+def leave_out(facts: Facts, bounds: Bounds) -> LeftOut:
+    """Return what leaving out each example, and the contrary record beside it, tells."""
+    n, n_contrary = len(facts.examples), len(facts.contrary)
+    if n < _LEAST_LEFT_OUT:
+        return LeftOut()
+    found = wrong = tried = 0
+    quick = replace(bounds, steps=_STEPS_LEFT_OUT, seconds=bounds.seconds / n)
     for i in range(n):
-        others = np.arange(n) != i
+        others, twins = np.arange(n) != i, np.arange(n_contrary) != i
         less = Facts(
-            facts.conditions, facts.examples[others], facts.contrary, facts.background, facts.cost
+            facts.conditions,
+            facts.examples[others],
+            facts.contrary[twins],
+            facts.background,
+            facts.cost,
         )
-        learned = learn(less, bounds)
-        found += learned is not None and bool(learned.covers(facts.examples[[i]])[0])
-    return found, n
+        learned = learn(less, quick)
+        tried += i < n_contrary
+        if learned is not None:
+            found += bool(learned.covers(facts.examples[[i]])[0])
+            wrong += i < n_contrary and bool(learned.covers(facts.contrary[[i]])[0])
+    return LeftOut(found, n, wrong, tried)

@@ -26,7 +26,7 @@ class Json(RuleLanguage):
     def conditions(self, record: Described) -> Sequence[Fact]:
         """Return the facts themselves, without their lines."""
         told = (Fact(f.kind, f.value) for f in record.facts if f.kind not in _NOT_SAID)
-        return [f for f in dict.fromkeys(told) if MARK not in f.value and len(f.value) < _LONGEST]
+        return [f for f in dict.fromkeys(told) if MARK not in f.value and 1 < len(f.value) < _LONGEST]
 
     def holds(self, conditions: Sequence[Fact], records: Sequence[Described]) -> BoolArray:
         """Return which facts records have."""

@@ -11,7 +11,15 @@ import polars as pl
 from inoculate.domain import Domain
 from inoculate.errors import ArtifactError, InputError
 from inoculate.features.clauses import Bounds, Learned
-from inoculate.features.rule_search import Facts, gather, learn, left_out_found, terms_of
+from inoculate.features.rule_search import (
+    Facts,
+    LeftOut,
+    gather,
+    learn,
+    leave_out,
+    terms_of,
+    usual_bounds,
+)
 from inoculate.registry import RULES
 from inoculate.rule import BoolArray, Described, Replay, Rule, RuleLanguage
 from inoculate.store.artifact import load
@@ -23,6 +31,7 @@ from inoculate.workflows.rule_request import RuleRequest, provenance, replayed, 
 MOST_BACKGROUND = 5_000
 MOST_EXAMPLES = 200
 LEAST_HALVED = 100
+MOST_LEFT_OUT = 20
 _TRIES = 6
 _NO_RULE = "no rule of bounded size separates the examples"
 _FILES = frozenset(("pe", "elf"))
@@ -39,7 +48,7 @@ class RuleReport:
         examples: how many; all match.
         alarms: background records that match, and how many there were.
         unseen: the same of the background that the search did not see; None where it saw all.
-        left_out: examples found by rules learned from the others, and of how many.
+        left_out: how rules learned from all but one example do on that one.
         notes: lines the user must read.
     """
 
@@ -49,7 +58,7 @@ class RuleReport:
     examples: int
     alarms: tuple[int, int]
     unseen: tuple[int, int] | None
-    left_out: tuple[int, int]
+    left_out: LeftOut
     notes: tuple[str, ...]
 
 
@@ -80,8 +89,10 @@ def make_rule(request: RuleRequest) -> RuleReport:
     _check(request, language, manifest)
     intake = Intake(request.input_format, request.skip_bad_records)
     known = _read(request, intake, manifest)
-    bounds = Bounds(
-        alarms=int(request.false_alarms * int(known.seen.sum())), seconds=request.seconds
+    bounds = usual_bounds(
+        len(known.examples),
+        alarms=int(request.false_alarms * int(known.seen.sum())),
+        seconds=request.seconds,
     )
     seen = [r for r, is_seen in zip(known.background, known.seen, strict=True) if is_seen]
     facts = gather(language, known.examples, known.contrary, seen, clauses=bounds.clauses)
@@ -268,6 +279,7 @@ def _report(
 ) -> RuleReport:
     """Measure a rule on all background, hold it to its promise and write it with its provenance."""
     draft, _, _ = found
+    left_out = _held_up(facts, bounds)
     language = RULES.load(request.format)()
     alarms, tool = _alarms(language, draft, known)
     n, total = int(alarms.sum()), len(alarms)
@@ -291,10 +303,25 @@ def _report(
     check = language.replay(text, rule, known.examples)
     if check is not None and not check.matched.all():
         raise InputError(f"{_NO_RULE}: {check.tool} does not find them all in the finished rule")
-    left_out = left_out_found(facts, bounds) if len(known.examples) <= 20 else (0, 0)
     return RuleReport(
         text, rule, tool, len(known.examples), (n, total), unseen, left_out, tuple(notes)
     )
+
+
+def _held_up(facts: Facts, bounds: Bounds) -> LeftOut:
+    """Return what leaving examples out tells.
+
+    Raises:
+        InputError: rules learned from the other examples fail on those left out.
+    """
+    left_out = leave_out(facts, bounds) if len(facts.examples) <= MOST_LEFT_OUT else LeftOut()
+    if not left_out.holds_up():
+        raise InputError(
+            f"{_NO_RULE}: what would, holds for these alone: rules learned from the others find "
+            f"{left_out.found} of {left_out.n} examples left out and match {left_out.wrong} of "
+            f"{left_out.n_contrary} contrary records left out"
+        )
+    return left_out
 
 
 def _alarms(language: RuleLanguage, rule: Rule, known: _Known) -> tuple[BoolArray, str]:

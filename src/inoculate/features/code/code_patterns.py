@@ -15,7 +15,7 @@ to the most general.
 import re
 
 from inoculate.domain import Fact
-from inoculate.features.code.code_roles import role
+from inoculate.features.code.code_roles import OPERATORS, role
 from inoculate.features.code.code_shapes import called
 from inoculate.features.code.code_tree import Nodes, parse
 
@@ -34,10 +34,12 @@ _EXPRESSIONS = frozenset(
         ),
     )
 )
+_OPERATIONS = frozenset(map(role, ("binary", "index")))
+_LITERALS = frozenset(map(role, ("number", "null", "bool", "char")))
 _STATEMENTS = frozenset(map(role, ("return", "throw", "delete", "declare", "goto")))
 _CALLS = frozenset(map(role, ("call", "new")))
 _BINDING = frozenset(map(role, ("params", "assign", "declare", "loop", "catch", "with")))
-_KEYWORD, _MEMBER, _CALL = role("keyword"), role("member"), role("call")
+_KEYWORD, _SPREAD, _MEMBER, _CALL = map(role, ("keyword", "spread", "member", "call"))
 _NAME, _TYPE, _FIELD, _STRING, _NUMBER = map(role, ("name", "type", "field", "string", "number"))
 _FUNC, _ASSIGN, _DECLARE, _LOOP = map(role, ("func", "assign", "declare", "loop"))
 _KEPT_PARTS = frozenset(("attribute", "field", "property", "type"))
@@ -45,6 +47,7 @@ _CONSTANT = re.compile(rb"[A-Z][A-Z0-9_]+|\$_[A-Z]+|this|self|super|\$this")
 _PLAIN_TEXT = re.compile(r"""["'][\w .,:/%*@=+<>()\[\]-]*["']""")
 _BLANK = re.compile(r"\s+")
 _LAST_MEMBER = re.compile(r"(?:\.|->|::)\w+$")
+_OWN_METAVARIABLE = re.compile(r"\$[A-H]\b")
 _COMMA = re.compile(r"\s*,\s*")
 _RECEIVERS = ("object", "argument", "operand", "scope", "value")
 
@@ -128,13 +131,63 @@ def _patterns(nodes: Nodes, i: int, own: frozenset[bytes], *, is_call: bool) -> 
                     if nodes.role[j] == _KEYWORD
                     and (named := _written(nodes, j, own, (nodes.start[j], nodes.end[j])))
                 ]
+    found += [flat for keep in (True, False) if (flat := _flat(nodes, i, own, keep_literals=keep))]
     if end - start > _LONGEST_SOURCE:
-        return found
+        return list(dict.fromkeys(found))
     for texts, numbers in ((True, False), (False, False), (False, True)):
         pattern = _written(nodes, i, own, (start, end), texts=texts, numbers=numbers)
-        if pattern is not None and pattern not in found:
+        if pattern is not None:
             found.append(pattern)
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _flat(nodes: Nodes, i: int, own: frozenset[bytes], *, keep_literals: bool) -> str | None:
+    """Return a call or an operation with its operands as metavariables, since these match any.
+
+    Args:
+        nodes: of the function.
+        i: the place.
+        own: names of variables.
+        keep_literals: leave numbers and constants, and let a literal text be any text.
+    """
+    code = nodes.role[i]
+    args = called(nodes, i)[1] if code in _CALLS else -1
+    if code in _CALLS and args >= 0:
+        place, operands = (nodes.start[i], nodes.start[args]), nodes.children(args)
+        before = _written(nodes, i, own, place)
+        if before is None or any(nodes.role[j] in (_KEYWORD, _SPREAD) for j in operands):
+            return None
+        pieces, between, after = [f"{before}("], ", ", ")"
+    elif code in _OPERATIONS:
+        operands = [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS]
+        if len(operands) != 2 or nodes.end[operands[0]] == nodes.start[operands[1]]:
+            return None
+        gap = nodes.data[nodes.end[operands[0]] : nodes.start[operands[1]]]
+        rest = nodes.data[nodes.end[operands[1]] : nodes.end[i]]
+        pieces, between, after = (
+            [""],
+            gap.decode("utf-8", "replace"),
+            rest.decode("ascii", "replace"),
+        )
+    else:
+        return None
+    used = len(set(_OWN_METAVARIABLE.findall(pieces[0])))
+    if used + len(operands) > len(_METAVARIABLES):
+        return None
+    written = [
+        literal if keep_literals and (literal := _literal(nodes, j)) else f"${_METAVARIABLES[n]}"
+        for n, j in enumerate(operands, used)
+    ]
+    return _clean("".join([*pieces, between.join(written), after]))
+
+
+def _literal(nodes: Nodes, j: int) -> str:
+    """Return how an operand that is a constant is written, "" for any other."""
+    code, text = nodes.role[j], nodes.text(j)
+    if code == _STRING:
+        return '"..."'
+    is_constant = code in _LITERALS or (code == _NAME and _CONSTANT.fullmatch(text) is not None)
+    return text.decode("utf-8", "replace") if is_constant and len(text) <= _SHORT_TEXT else ""
 
 
 def _written(
@@ -171,7 +224,12 @@ def _written(
         pieces += [nodes.data[at : nodes.start[j]].decode("utf-8", "replace"), instead]
         at = last = nodes.end[j]
     pieces.append(nodes.data[at:end].decode("utf-8", "replace"))
-    pattern = _COMMA.sub(", ", _BLANK.sub(" ", "".join(pieces))).strip().rstrip(";").rstrip()
+    return _clean("".join(pieces))
+
+
+def _clean(text: str) -> str | None:
+    """Return a pattern with blanks as usual, None where it is too long or cannot be one."""
+    pattern = _COMMA.sub(", ", _BLANK.sub(" ", text)).strip().rstrip(";").rstrip()
     if len(pattern) > _LONGEST or not pattern.isascii() or "/*" in pattern or "//" in pattern:
         return None
     return pattern if pattern.isprintable() and "{" not in pattern and pattern != "$A" else None
