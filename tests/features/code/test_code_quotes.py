@@ -31,6 +31,11 @@ def test_ways_of_data_say_the_lines_of_the_file_they_are_about():
     assert "line 2 to line 6" in quotes("then:read>execute", start_line=1)
 
 
+def test_the_way_from_a_call_to_the_same_call_begins_at_the_first():
+    c = {"text": "void f(char *p) {\n  free(p);\n  g();\n  free(p);\n}", "language": "c"}
+    assert "'then:free>free' line 2 to line 4" in quotes("then:free>free", start_line=1, **c)
+
+
 def test_without_a_first_line_and_for_other_facts_no_line_is_told():
     assert "line" not in quotes("direct:param->run")
     assert "line" not in quotes("exit:name return", start_line=1)

@@ -1,4 +1,6 @@
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -6,8 +8,11 @@ import pytest
 
 from inoculate.features.code.code_answer import answer
 from inoculate.features.code.code_form import FILES, WIDTH, believed, request, unpacked
+from inoculate.features.code.code_languages import SUFFIXES, language_named
 from inoculate.features.code.code_reading import File, batches, encoded
 
+DATA = Path(__file__).parents[2] / "data" / "source"
+LANGUAGES = SUFFIXES
 PYTHON = b"""import os
 
 def run(command):
@@ -31,7 +36,7 @@ x = A().one(input())
 C = b"int f(char *p) { if (p) { return g(*p); } }\nstatic int g(int a) { return 1 / a; }\n"
 GO = b"package a\n\nfunc (s *S) F(a int) int {\n\treturn a << 2\n}\n"
 PHP = b"<?php\nclass A { function f($a) { echo $a; } }\n"
-CPP = b"template <class T> class A { int f(int n) { return n == 0 ? 1 : n * f(n - 1); } };\n"
+CPP = b"struct A { int f(int n) { return (n == 0) ? 1 : n*f(n-1); } };\n"
 SOME = [
     File("a.py", "python", PYTHON),
     File("b.c", "c", C),
@@ -60,6 +65,17 @@ def test_what_is_encoded_when_it_is_read_is_what_its_text_is_encoded_to():
     of_text = encoded(frame.drop("encoded"), ask)
     np.testing.assert_array_equal(frame["encoded"].to_numpy(), of_text)
     assert (of_text[:, 0] > 0).all()
+
+
+def test_the_same_text_has_the_same_columns_in_every_version():
+    files = [
+        File(path.name, language_named(LANGUAGES[path.suffix]), path.read_bytes())
+        for path in sorted(DATA.iterdir())
+    ]
+    frame, _ = read(files)
+    counts = np.rint(2.0 ** encoded(frame.drop("encoded", "callees"), ask) - 1).astype("<i8")
+    assert counts.shape == (40, WIDTH)
+    assert hashlib.sha256(counts.tobytes()).hexdigest()[:16] == "10905517ce71a260"
 
 
 def test_what_a_class_is_derived_from_is_no_record():

@@ -27,8 +27,10 @@ def comments_in(tree: Tree, data: bytes) -> list[Comment]:
     """
     found: list[Comment] = []
     for mark in _MARK.finditer(data):
+        if len(found) == _MOST:
+            break
         node = _comment(tree, mark.start())
-        if node is None or len(found) == _MOST:
+        if node is None:
             continue
         told = _FORM.match(data[mark.start() : node.end_byte][:2_000].decode("utf-8", "replace"))
         if told is None:

@@ -1,5 +1,6 @@
 """Source code through worker processes: files become batches of records, texts become columns."""
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from inoculate.task import FloatArray
 
 _BATCH = 2_000
 _ASKED_BYTES = 1 << 18
+_NEAR = 32
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "origin": pl.String,
     "path": pl.String,
@@ -151,11 +153,13 @@ def _rows(file: File, told: Told) -> list[dict[str, Any]]:
 
 def _ignored(place: str, rows: list[dict[str, Any]], told: Told) -> None:
     """Give each comment to the records it is for; one for none goes to the first."""
+    starts = [row["start_line"] for row in rows]
     for its in told.ignores if rows else ():
         said = {"place": f"{place}:{its.line}", "rule": its.rule, "reason": its.reason}
-        of = [r for r in rows if r["start_line"] <= its.line <= r["end_line"]]
+        near = rows[max(0, bisect_right(starts, its.line) - _NEAR) :][: 2 * _NEAR]
+        of = [r for r in near if r["start_line"] <= its.line <= r["end_line"]]
         if its.is_alone and not of:
-            of = [r for r in rows if r["start_line"] == its.line + 1]
+            of = [r for r in near if r["start_line"] == its.line + 1]
         for row in of or rows[:1]:
             row["ignores"].append(said | {"covers": bool(of)})
 
