@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def held_by(language, clauses, records):
     return found
 
 
-def one(language, frame, pool, cwe, k, seed, seconds):
+def one(language, frame, pool, cwe, args):
+    k, seed = args.shots, args.seed
     own = frame.filter(pl.col("cwe") == cwe)
     bad = own.filter(pl.col("vulnerable") == 1).sample(fraction=1, shuffle=True, seed=seed)
     pairs = bad["pair_id"].drop_nulls().unique(maintain_order=True).to_list()[:k]
@@ -57,14 +59,15 @@ def one(language, frame, pool, cwe, k, seed, seconds):
     other = [record for record in pool if record.record["cwe"] != cwe]
     background, others = other[:N_BACKGROUND], other[N_BACKGROUND : N_BACKGROUND + N_OTHERS]
     start = time.perf_counter()
-    bounds = usual_bounds(examples.height, alarms=0, seconds=seconds)
+    bounds = usual_bounds(examples.height, alarms=0, seconds=args.seconds)
+    bounds = replace(bounds, clauses=args.clauses or bounds.clauses)
     facts = gather(
         language, described(examples), described(contrary), background, clauses=bounds.clauses
     )
     rule = learn(facts, bounds)
-    out = leave_out(facts, bounds)
+    out = leave_out(facts, bounds) if rule is not None else None
     took = time.perf_counter() - start
-    result = {"cwe": cwe, "rule": rule is not None and out.holds_up(), "seconds": round(took, 2)}
+    result = {"cwe": cwe, "rule": out is not None and out.holds_up(), "seconds": round(took, 2)}
     if rule is None:
         return result
     clauses = terms_of(facts, rule)
@@ -93,7 +96,8 @@ def main():
     parser.add_argument("--shots", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--most", type=int, default=1_000, help="weaknesses, for a quick look")
+    parser.add_argument("--every", type=int, default=1, help="each n-th weakness only")
+    parser.add_argument("--clauses", type=int, help="of a rule; one for each three examples")
     args = parser.parse_args()
     path = args.data / "code" / "juliet_c_functions.parquet"
     if not path.exists():
@@ -101,11 +105,11 @@ def main():
     frame = pl.read_parquet(path).filter(pl.col("code_clean").str.len_chars() < 20_000)
     frame = frame.unique("code_clean", keep="any", maintain_order=True)
     counts = frame.filter(pl.col("vulnerable") == 1)["cwe"].value_counts()
-    names = counts.filter(pl.col("count") >= LEAST)["cwe"].sort().to_list()[: args.most]
+    names = counts.filter(pl.col("count") >= LEAST)["cwe"].sort().to_list()[:: args.every]
     pool = described(frame.sample(POOL, shuffle=True, seed=args.seed))
     language, results = RULES.load(args.format)(), []
     for cwe in names:
-        results.append(one(language, frame, pool, cwe, args.shots, args.seed, args.seconds))
+        results.append(one(language, frame, pool, cwe, args))
         if not args.json:
             print(results[-1])
     ruled = [r for r in results if r["rule"]]

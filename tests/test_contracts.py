@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from inoculate import checks
-from inoculate.registry import DOMAINS, LEARNERS
+from inoculate.registry import DOMAINS, LEARNERS, RULES
 from inoculate.store.detector import load_prior, save_prior
 from inoculate.store.manifest import LearnerEntry, Manifest, StoredColumn, StoredView
 
 HERE = Path(__file__).parent
-KINDS = {"learners": LEARNERS, "domains": DOMAINS}
+KINDS = {"learners": LEARNERS, "domains": DOMAINS, "rules": RULES}
 
 
 @cache

@@ -26,7 +26,7 @@ class Json(RuleLanguage):
     def conditions(self, record: Described) -> Sequence[Fact]:
         """Return the facts themselves, without their lines."""
         told = (Fact(f.kind, f.value) for f in record.facts if f.kind not in _NOT_SAID)
-        return [f for f in dict.fromkeys(told) if MARK not in f.value and 1 < len(f.value) < _LONGEST]
+        return [f for f in dict.fromkeys(told) if MARK not in f.value and _fits(f.value)]
 
     def holds(self, conditions: Sequence[Fact], records: Sequence[Described]) -> BoolArray:
         """Return which facts records have."""
@@ -68,3 +68,7 @@ class Json(RuleLanguage):
             has = {Fact(f.kind, f.value) for f in record.facts}
             matched[row] = any(all((f in has) == holds for f, holds in c) for c in clauses)
         return Replay(matched, "inoculate")
+
+
+def _fits(value: str) -> bool:
+    return 1 < len(value) < _LONGEST

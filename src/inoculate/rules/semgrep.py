@@ -17,6 +17,7 @@ import numpy as np
 from inoculate.domain import Fact
 from inoculate.errors import InputError
 from inoculate.features.code.code_languages import language_named
+from inoculate.features.code.code_split import OUTSIDE
 from inoculate.features.code.code_tree import parse
 from inoculate.rule import MARK, BoolArray, Described, Replay, Rule, RuleLanguage, Term
 from inoculate.rules._tool import found, run
@@ -53,7 +54,8 @@ class Semgrep(RuleLanguage):
     def conditions(self, record: Described) -> Sequence[Fact]:
         """Return the patterns of a function, those of its language."""
         group = _GROUPS.get(language_named(record.record.get("language")) or "")
-        if group is None:
+        outside = str(record.record.get("name") or "").endswith(OUTSIDE)
+        if group is None or outside:
             return []
         told = (f for f in record.facts if f.kind in _KINDS and MARK not in f.value)
         return list(dict.fromkeys(Fact(f"{f.kind}:{group}", f.value) for f in told))
