@@ -13,6 +13,7 @@ from inoculate.sampling import (
     hide_columns,
     make_tasks,
     make_threat,
+    sample_pairs,
     sample_task,
     sample_tasks,
     split_classes,
@@ -167,3 +168,44 @@ def test_thinned_background_is_a_part_of_it_of_any_size():
     assert (min(sizes), max(sizes)) == (5, 80)
     assert 0.4 < np.mean(np.array(sizes) <= 20) < 0.6  # half way in logs
     assert thin_background(task, np.random.default_rng(0), fewest=80) is task
+
+
+def pairs_pool(together=None):
+    """Rows 0-9 are of class a, 10-19 their twins, 20-29 of class b without any, then benign."""
+    x = Encoded({"v": np.arange(60, dtype=np.float32)[:, None]})
+    twin = np.full(60, -1)
+    twin[:10] = np.arange(10, 20)
+    classes = {"a": np.arange(10), "b": np.arange(20, 30)}
+    benign = np.concatenate([np.arange(10, 20), np.arange(30, 60)])
+    return Pool(x, classes, benign, "toy", together, twin=twin)
+
+
+def test_a_task_of_pairs_holds_each_example_with_its_twin():
+    task = sample_pairs(pairs_pool(), "a", Shape(3, 20, 100), np.random.default_rng(0))
+    before, after = task.support.pairs()
+    assert task.support.n_twins == 3 and (after - before == 10).all()
+    query = task.query.x["v"][:, 0]
+    assert len(query) == 14 and (query[7:] - query[:7] == 10).all()
+    assert task.query.y.tolist() == [0] * 7 + [BACKGROUND] * 7
+
+
+def test_no_twin_of_the_class_is_in_the_background_of_its_pairs():
+    task = sample_pairs(pairs_pool(), "a", Shape(3, 30, 100), np.random.default_rng(0))
+    assert set(task.support.usual()["v"][:, 0].tolist()) == set(range(30, 60))
+
+
+def test_pairs_to_learn_from_and_to_rank_are_of_different_recordings():
+    together = np.concatenate([np.arange(10) // 2, np.arange(10) // 2, np.full(40, 9)])
+    together[30:35] = np.arange(5)
+    for seed in range(5):
+        pool = pairs_pool(together)
+        task = sample_pairs(pool, "a", Shape(3, 20, 100), np.random.default_rng(seed))
+        mine = {int(v) // 2 for v in task.support.examples.x["v"][:, 0]}
+        theirs = {int(v) // 2 for v in task.query.x["v"][: len(task.query) // 2, 0]}
+        around = {int(v) - 30 for v in task.support.usual()["v"][:, 0] if v < 35}
+        assert not mine & theirs and not mine & around
+
+
+def test_a_class_without_twins_gives_no_task_of_pairs():
+    with pytest.raises(TaskError, match="a task needs two"):
+        sample_pairs(pairs_pool(), "b", Shape(3, 20, 100), np.random.default_rng(0))

@@ -69,6 +69,8 @@ class Pool:
             None. Examples and queries of a threat come from different ones.
         others: True where no class is benign: the other classes are what is usual, and
             ``benign`` holds records of all.
+        twin: (n,) row of each record made harmless (the function after its fix), -1 where there
+            is none; or None where no record has one.
 
     Raises:
         TaskError: no benign record, or a row outside the records.
@@ -80,6 +82,12 @@ class Pool:
     domain: str
     together: IntArray | None = None
     others: bool = False
+    twin: IntArray | None = None
+
+    def paired(self, name: str) -> IntArray:
+        """Return the rows of a class that have a twin."""
+        rows = self.classes[name]
+        return rows[self.twin[rows] >= 0] if self.twin is not None else rows[:0]
 
     def usual(self, classes: Sequence[str]) -> IntArray:
         """Return the rows that are ordinary beside some classes."""
@@ -149,14 +157,55 @@ def sample_task(pool: Pool, classes: Sequence[str], shape: Shape, rng: np.random
     return Task(support, _labelled(pool.x, queries, kinds), pool.domain)
 
 
+def sample_pairs(pool: Pool, name: str, shape: Shape, rng: np.random.Generator) -> Task:
+    """Return a task of pairs: support with twins; queries, then the twin of each.
+
+    The background holds no twin of the class, and nothing of the examples' recordings.
+
+    Args:
+        pool: records with twins.
+        name: a class of it.
+        shape: size; ``n_query`` counts pairs.
+        rng: of the draw.
+
+    Raises:
+        TaskError: the class has fewer than two pairs, or there is too little background.
+    """
+    if pool.twin is None or name not in pool.classes:
+        raise TaskError(f"{name!r} is no class, or no record of it has a twin")
+    examples, queries = _halves(pool, name, shape.n_shot, rng, pool.paired(name))
+    queries = queries[: shape.n_query]
+    benign = np.setdiff1d(pool.usual([name]), pool.twin[pool.classes[name]])
+    if pool.together is not None:
+        benign = benign[~np.isin(pool.together[benign], pool.together[examples])]
+    if len(benign) < shape.n_background:
+        raise TaskError(
+            f"{shape.n_background} background records asked for, there are {len(benign)}"
+        )
+    background = rng.permutation(benign)[: shape.n_background]
+    support = Support(
+        _labelled(pool.x, [examples], [0]),
+        pool.x.take(np.concatenate([pool.twin[examples], background])),
+        (name,),
+        len(examples),
+    )
+    return Task(
+        support, _labelled(pool.x, [queries, pool.twin[queries]], [0, BACKGROUND]), pool.domain
+    )
+
+
 def _halves(
-    pool: Pool, name: str, n_shot: int, rng: np.random.Generator
+    pool: Pool,
+    name: str,
+    n_shot: int,
+    rng: np.random.Generator,
+    among: IntArray | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Return rows to be examples, and rows to be queries, of one class in random order.
 
     Where it is known what was recorded together, half of the recordings give the examples.
     """
-    rows = rng.permutation(pool.classes[name])
+    rows = rng.permutation(pool.classes[name] if among is None else among)
     if len(rows) < 2:
         raise TaskError(f"class {name!r} has {len(rows)} record, a task needs two")
     if pool.together is None:

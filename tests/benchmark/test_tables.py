@@ -96,3 +96,40 @@ def test_the_plan_s_datasets_hold_no_column_that_they_name_as_leaking(data_dir):
         assert set(dataset.left_out) <= set(columns), dataset.name
         assert {*dataset.columns.values(), dataset.label} <= set(columns), dataset.name
         assert not dataset.together or dataset.together in columns
+
+
+def coded(**more):
+    return Dataset(domain="code", name="n", label="cwe", harmful="bad", pair="pair", **more)
+
+
+def test_twins_are_found_by_their_pair_and_only_where_there_is_one_of_each_side(tmp_path):
+    bodies = {"a": "gets(x);", "b": "fgets(x);", "c": "strcpy(a, b);", "d": "n++;", "e": "n--;"}
+    rows = [  # cwe, bad, pair, text
+        ("CWE-1", 1, "p", "a"),
+        ("CWE-1", 0, "p", "b"),
+        ("CWE-1", 1, "q", "c"),
+        ("CWE-2", 0, "r", "d"),
+        (None, 1, None, "e"),
+    ]
+    frame = pl.DataFrame(rows, schema=["cwe", "bad", "pair", "key"], orient="row").with_columns(
+        text=pl.col("key").replace_strict({k: f"void f() {{ {v} }}" for k, v in bodies.items()}),
+        language=pl.lit("c"),
+    )
+    path = tmp_path / "t.parquet"
+    frame.write_parquet(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    columns = {"text": "text", "language": "language"}
+    dataset = coded(file="t.parquet", sha256=digest, format="source", columns=columns)
+    pool = read(dataset, tmp_path).pool
+    assert {c: r.tolist() for c, r in pool.classes.items()} == {"CWE-1": [0, 2], "unknown": [4]}
+    assert pool.benign.tolist() == [1, 3]
+    assert pool.twin.tolist() == [1, -1, -1, -1, -1]
+    assert pool.paired("CWE-1").tolist() == [0] and pool.paired("unknown").tolist() == []
+
+
+def test_a_record_whose_twin_repeats_another_has_none():
+    x = Encoded({VIEW: np.array([[0], [0], [1], [2]], np.float32)})
+    label = np.array(["a", "harmless", "a", "harmless"])
+    pool = pool_of(coded(), x, label, twin=np.array([1, -1, 3, -1]))
+    assert pool.x.n_records == 3
+    assert pool.twin.tolist() == [-1, 2, -1]

@@ -20,7 +20,8 @@ from inoculate.benchmark.tasks import (
 )
 from inoculate.learner import Scores
 from inoculate.registry import LEARNERS
-from inoculate.task import BACKGROUND, Support
+from inoculate.sampling import Pool
+from inoculate.task import BACKGROUND, Encoded, Support
 
 ISLANDS = next(iter(made_up())).pool
 
@@ -197,3 +198,65 @@ def test_one_column_finds_what_one_column_shows():
     alarm = OneColumn().adapt(support).score(enc).alarm()
     assert alarm[200:].mean() > alarm[:200].mean() + 1
     assert (alarm[200:295] > np.quantile(alarm[:200], 0.99)).mean() > 0.9
+
+
+def paired_pool():
+    """A class whose records lie 1 above their twins in the first column."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(700, 3)).astype(np.float32)
+    x[:40, 1] += 5
+    x[40:80] = x[:40] - np.array([1, 0, 0], np.float32)
+    twin = np.full(700, -1)
+    twin[:40] = np.arange(40, 80)
+    return Pool(Encoded({"v": x}), {"a": np.arange(40)}, np.arange(40, 700), "made", twin=twin)
+
+
+class FirstColumn:
+    transductive = False
+
+    def __init__(self, sign):
+        self.sign = sign
+
+    def adapt(self, support, *, seed=0):
+        return self
+
+    def score(self, x):
+        threat = self.sign * x["v"][:, :1]
+        return Scores(threat, threat[:, 0])
+
+
+@pytest.mark.parametrize(("sign", "share"), [(1, 1.0), (-1, 0.0), (0, 0.5)])
+def test_pairs_ranked_right_are_counted_and_a_tie_is_half(sign, share):
+    s = scenario("pairs", calibrated=True)
+    assert cases(paired_pool(), s) == ["a"]
+    drawn = draw(paired_pool(), s, "a", seed=0, number=0, n=200)
+    assert drawn.support.n_twins == 5 and (drawn.y == 0).sum() == 35
+    found = judge(FirstColumn(sign), drawn, s.task, seed=0)
+    assert found["ranked"] == share
+    assert 0 <= found["both_right"] <= 1
+
+
+def test_both_sides_right_means_that_the_twin_does_not_alarm():
+    class Far:
+        """Alarms for all with a high second column, twins alike, or for those before a fix."""
+
+        transductive = False
+
+        def __init__(self, weights):
+            self.weights = np.array(weights, np.float32)
+
+        def adapt(self, support, *, seed=0):
+            return self
+
+        def score(self, x):
+            threat = (x["v"] @ self.weights)[:, None]
+            return Scores(threat, threat[:, 0])
+
+    s = scenario("pairs", calibrated=True)
+    drawn = draw(paired_pool(), s, "a", seed=0, number=0, n=200)
+    alike = judge(Far([0, 1, 0]), drawn, s.task, seed=0)["both_right"]
+    assert alike == 0
+
+
+def test_tables_without_twins_have_no_case_of_pairs():
+    assert cases(ISLANDS, scenario("pairs")) == []

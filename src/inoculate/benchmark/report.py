@@ -20,6 +20,8 @@ NAMES: Mapping[str, str] = {
     "worst_of_draw": "worst class of a draw",
     "auroc_known": "AUROC known v. unknown",
     "false_at_95": "FPR at 95 % TPR",
+    "ranked": "pairs ranked right",
+    "both_right": "both sides right at 1 % FAR",
     "auroc_novelty": "AUROC unknown v. benign",
     "over_chance": "accuracy over chance",
     "near_duplicates": "near-duplicates",

@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["detect", "zero_day", "n_way", "open_set", "shuffled"]
+Kind = Literal["detect", "zero_day", "n_way", "open_set", "shuffled", "pairs"]
 Split = Literal["never-seen", "unseen-classes", "own"]
 
 
@@ -42,6 +42,8 @@ class Dataset(_Part):
         format: name of the domain that encodes the records; empty takes the columns as numbers.
         columns: for a format, its frame's column -> the file's.
         words: frame columns whose text is a list of words with blanks between.
+        harmful: column that is 0 for records that are benign whatever their label says.
+        pair: column whose value a record and its twin (the same after a fix) share.
         together: column of what was recorded at once (a run, an incident): examples and
             queries of a threat come from different ones.
         splits: kinds of class split it takes part in.
@@ -61,6 +63,8 @@ class Dataset(_Part):
     format: str = ""
     columns: dict[str, str] = {}
     words: tuple[str, ...] = ()
+    harmful: str = ""
+    pair: str = ""
     together: str = ""
     splits: tuple[Split, ...] = ("never-seen",)
     meta_train: tuple[str, ...] = ()
@@ -77,7 +81,8 @@ class TaskShape(_Part):
     Attributes:
         kind: ``detect`` one threat against background, ``zero_day`` the same without example,
             ``n_way`` threats apart, ``open_set`` known threats against unknown ones,
-            ``shuffled`` as ``n_way`` with the examples' labels shuffled: must give chance.
+            ``shuffled`` as ``n_way`` with the examples' labels shuffled: must give chance,
+            ``pairs`` records above their twins, both never seen.
         shots: examples a class.
         background: background records.
         contamination: share of them that is really of the threat.

@@ -35,6 +35,7 @@ _REPEATS = 1_000
 FIGURE_ORDER = (
     *("recall", "auprc", "auroc", "recall_thousandth", "realised", "kept"),
     *("accuracy", "macro_f1", "worst_of_draw", "auroc_known", "false_at_95", "auroc_novelty"),
+    *("ranked", "both_right"),
     *("over_chance", "near_duplicates", "adapt_s", "records_per_s"),
 )
 

@@ -20,6 +20,8 @@ MOST_VALUES = 8
 """Of a text column, so many values get a yes/no column, the frequent ones first."""
 
 VIEW = "table"
+HARMLESS = "harmless"
+"""Class of the records that a dataset's column ``harmful`` says are none of their label."""
 
 _AT_ONCE = 10_000
 
@@ -57,17 +59,40 @@ def read(
         raise InputError(f"{path}: no Parquet: {err}") from err
     if found != dataset.sha256:
         raise InputError(f"{path}: SHA-256 is {found}, the plan names {dataset.sha256}")
-    if missing := {dataset.label, *(only or {})} - set(frame.columns):
+    named = {dataset.label, dataset.harmful, dataset.pair, *(only or {})} - {""}
+    if missing := named - set(frame.columns):
         raise InputError(f"{path}: no column {', '.join(map(repr, sorted(missing)))}")
     for column, values in (only or {}).items():
         frame = frame.filter(pl.col(column).is_in(list(values)))
-    label = frame[dataset.label].cast(pl.String).fill_null("").to_numpy().astype(str)
+    label = _labels(frame, dataset)
     together = frame[dataset.together].rank("dense").to_numpy() if dataset.together else None
     if dataset.format:
         x, views = _encoded(frame, dataset)
-        return Data(dataset, pool_of(dataset, x, label, together), views)
+        twin = _twins(frame, dataset) if dataset.pair else None
+        return Data(dataset, pool_of(dataset, x, label, together, twin), views)
     x = plain_columns(frame.drop(dataset.label, *dataset.left_out, strict=False))
     return Data(dataset, pool_of(dataset, x, label, together))
+
+
+def _labels(frame: pl.DataFrame, dataset: Dataset) -> npt.NDArray[np.str_]:
+    label = frame[dataset.label].cast(pl.String)
+    if not dataset.harmful:
+        return label.fill_null("").to_numpy().astype(str)
+    named = label.fill_null("unknown").to_numpy().astype(str)
+    return np.where(frame[dataset.harmful].to_numpy() > 0, named, HARMLESS)
+
+
+def _twins(frame: pl.DataFrame, dataset: Dataset) -> IntArray:
+    """Return the row of each harmful record's twin, -1 where there is none or are several."""
+    harmful = frame[dataset.harmful].to_numpy() > 0
+    twin, sides = np.full(len(frame), -1, np.int64), dict[str, tuple[list[int], list[int]]]()
+    for row, name in enumerate(frame[dataset.pair].cast(pl.String)):
+        if name is not None:
+            sides.setdefault(name, ([], []))[int(harmful[row])].append(row)
+    for after, before in sides.values():
+        if len(after) == 1 and len(before) == 1:
+            twin[before[0]] = after[0]
+    return twin
 
 
 def _encoded(frame: pl.DataFrame, dataset: Dataset) -> tuple[Encoded, tuple[View, ...]]:
@@ -133,8 +158,11 @@ def pool_of(
     x: Encoded,
     label: npt.NDArray[np.str_],
     together: IntArray | None = None,
+    twin: IntArray | None = None,
 ) -> Pool:
     """Return records by class, exact repeats and ignored classes left out.
+
+    A record whose twin is left out, or is the same in every column, has none.
 
     Where no class is benign, every record is beside other classes.
 
@@ -145,15 +173,19 @@ def pool_of(
     keep = np.intersect1d(distinct(x), np.flatnonzero(~np.isin(label, dataset.ignore)))
     x, label = x.take(keep), label[keep]
     together = None if together is None else together[keep].astype(np.int64)
+    if twin is not None:
+        place = np.full(len(twin) + 1, -1, np.int64)
+        place[keep] = np.arange(len(keep))
+        twin = place[twin[keep]]
     names = sorted(set(label.tolist()))
-    if not dataset.benign:
+    if not dataset.benign and not dataset.harmful:
         rows, benign = {c: np.flatnonzero(label == c) for c in names}, np.arange(len(label))
         return Pool(x, rows, benign, dataset.name, together, others=True)
-    usual = [c for c in names if dataset.is_benign(c)]
+    usual = [c for c in names if dataset.is_benign(c) or (dataset.harmful and c == HARMLESS)]
     if not usual:
         raise InputError(f"{dataset.name}: no record is {', '.join(dataset.benign)}; have {names}")
     rows = {c: np.flatnonzero(label == c) for c in names if c not in usual}
-    return Pool(x, rows, np.flatnonzero(np.isin(label, usual)), dataset.name, together)
+    return Pool(x, rows, np.flatnonzero(np.isin(label, usual)), dataset.name, together, twin=twin)
 
 
 def made_up(*, seed: int = 0) -> Iterator[Data]:

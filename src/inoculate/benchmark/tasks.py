@@ -19,7 +19,7 @@ from inoculate.features.neighbours import nearest
 from inoculate.features.space import Space
 from inoculate.learner import Learner, Scores
 from inoculate.metrics import auprc, auroc, recall_at
-from inoculate.sampling import Pool, Shape, sample_task
+from inoculate.sampling import Pool, Shape, sample_pairs, sample_task
 from inoculate.task import BACKGROUND, Encoded, IntArray, Labelled, Support
 
 Figures = dict[str, float]
@@ -36,6 +36,7 @@ ALL = "all classes"
 """Name of the one case of a kind whose tasks are of several classes."""
 
 _FEWEST_QUERIES = 5
+_FEWEST_PAIRS = 15
 _FEWEST_BENIGN = 100
 _NEAR = 0.01
 
@@ -77,12 +78,24 @@ def cases(pool: Pool, scenario: Scenario) -> list[str]:
     cannot be asked.
     """
     kind, names = scenario.task.kind, usable(pool, scenario)
+    if kind == "pairs":
+        return [c for c in names if _pairs_do(pool, scenario, c)]
     if pool.others and kind in ("zero_day", "open_set"):
         return []
     if kind in ("detect", "zero_day"):
         return [c for c in names if _background_does(pool, scenario, [c])]
     largest = sorted(names, key=lambda c: -len(pool.classes[c]))[: scenario.task.n_way]
     return [ALL] if len(names) > 1 and _background_does(pool, scenario, largest) else []
+
+
+def _pairs_do(pool: Pool, scenario: Scenario, name: str) -> bool:
+    """Return True where pairs suffice for any half of the recordings, and background too."""
+    rows, task = pool.paired(name), scenario.task
+    if pool.together is not None:
+        rows = rows if _recordings_do(pool.together[rows], task) else rows[:0]
+    enough = len(rows) >= max(task.shots + _FEWEST_QUERIES, _FEWEST_PAIRS)
+    left = len(pool.usual([name])) - len(pool.classes[name])
+    return enough and left >= task.background + _FEWEST_BENIGN
 
 
 def _background_does(pool: Pool, scenario: Scenario, names: Sequence[str]) -> bool:
@@ -105,6 +118,9 @@ def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n
     if case == ALL:
         return _several(pool, scenario, n, rng)
     task = scenario.task
+    if task.kind == "pairs":
+        pairs = sample_pairs(pool, case, Shape(task.shots, task.background, n), rng)
+        return Drawn(pairs.support, pairs.query.x, pairs.query.y)
     k = max(task.shots, 1)
     queries = n if pool.together is not None else len(pool.classes[case]) - k - _foreign(task)
     queries = min(n, queries)
@@ -147,7 +163,7 @@ def judge(learner: Learner, drawn: Drawn, task: TaskShape, *, seed: int) -> Figu
     found["adapt_s"] = adapted - started
     found["records_per_s"] = len(drawn.y) / max(scored - adapted, 1e-9)
     if task.calibrated and not learner.transductive:
-        found |= _kept(learner, scores, drawn, seed)
+        found |= _kept(learner, scores, drawn, task, seed)
     if task.kind == "detect":
         found["near_duplicates"] = near_duplicates(drawn)
     return found
@@ -196,7 +212,15 @@ def _unknown(scores: Scores, y: IntArray) -> Figures:
     }
 
 
+def _pairs(scores: Scores, y: IntArray) -> Figures:
+    """Return the share of records above their twins, which come after them in the same order."""
+    alarm = scores.alarm().astype(np.float64)
+    margin = alarm[y >= 0] - alarm[y == BACKGROUND]
+    return {"ranked": float(((margin > 0) + 0.5 * (margin == 0)).mean())}
+
+
 FIGURES = {
+    "pairs": _pairs,
     "detect": _detection,
     "zero_day": _detection,
     "n_way": _telling_apart,
@@ -210,6 +234,7 @@ HEADLINE: Mapping[Kind, str] = {
     "n_way": "accuracy",
     "shuffled": "over_chance",
     "open_set": "auroc_known",
+    "pairs": "ranked",
 }
 """The figure that learners are ranked by; higher is better."""
 
@@ -219,15 +244,19 @@ COMPARED: Mapping[Kind, tuple[str, ...]] = {
     "n_way": ("accuracy", "macro_f1"),
     "shuffled": (),
     "open_set": ("auroc_known",),
+    "pairs": ("ranked",),
 }
 """The figures in which learners are held against the best baseline; higher is better."""
 
 
-def _kept(learner: Learner, found: Scores, drawn: Drawn, seed: int) -> Figures:
+def _kept(learner: Learner, found: Scores, drawn: Drawn, task: TaskShape, seed: int) -> Figures:
     """Return what the calibrated threshold lets through, as ``calibration.calibrate`` sets it."""
     order = np.random.default_rng(seed).permutation(drawn.support.usual().n_records)
     scores = cross_scores(learner, drawn.support, order, folds=min(5, len(order)), seed=seed)
     alarm = found.alarm() >= Calibration.of(scores).threshold(RATE)
+    if task.kind == "pairs":
+        before, after = alarm[drawn.y >= 0], alarm[drawn.y == BACKGROUND]
+        return {"both_right": float((before & ~after).mean())}
     return {
         "realised": float(alarm[drawn.y == BACKGROUND].mean()),
         "kept": float(alarm[drawn.y >= 0].mean()),
