@@ -5,10 +5,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from inoculate import __version__
 from inoculate.store.manifest import Manifest
+
+_MOST_FILES = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +77,26 @@ def _plain(text: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    if not path.is_file():
+    """Return a file's SHA-256, of a folder that of its files' names and hashes, in words."""
+    if path.is_file():
+        return f" (sha256 {_sha256(path)})"
+    if not path.is_dir():
         return ""
-    with path.open("rb") as file:
-        return f" (sha256 {hashlib.file_digest(file, 'sha256').hexdigest()})"
+    files = sorted(p for p in islice(path.rglob("*"), _MOST_FILES) if p.is_file())
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(
+            f"{file.relative_to(path).as_posix()}\0{_sha256(file)}\n".encode("utf-8", "replace")
+        )
+    return f" ({len(files):,} files, sha256 {whole.hexdigest()} of their names and hashes)"
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def _command(request: RuleRequest) -> str:
