@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 
 from inoculate import errors
 from inoculate.cli.main import app
-from inoculate.registry import DOMAINS, LEARNERS, RENDERERS
+from inoculate.registry import DOMAINS, LEARNERS, RENDERERS, RULES
+from inoculate.store.artifact import load
+from tests.workflows.pair_maker import commit, git, write_pair
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +28,30 @@ def test_the_readme_s_console_commands_run(tmp_path, monkeypatch):
         assert result.exception is None, (command, result.exception)
         assert result.return_value in (0, 1), (command, result.output)
     assert (tmp_path / "findings.jsonl").read_text().count("\n") > 10
+
+
+def test_the_guide_to_code_runs_with_the_files_that_it_shows(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "guides" / "code.md").read_text()
+    old, new = re.findall(r"```python\n(.*?)```", text, re.S)
+    (told,) = re.findall(r"```json\n(.*?)```", text, re.S)
+    write_pair(tmp_path / "fixes", "1", old, new)
+    (tmp_path / "told.jsonl").write_text(told)
+    (tmp_path / "src").symlink_to(ROOT / "src" / "inoculate" / "reading")
+    for side in (old, new):
+        commit(tmp_path / "shop", {"db.py": side})
+    git(tmp_path / "shop", "tag", "v1.0.1")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```console\n(.*?)```", text, re.S)
+    commands = [line.removeprefix("$ inoculate ") for line in block.splitlines()]
+    shown = {}
+    for command in commands:
+        result = CliRunner().invoke(app, shlex.split(command), standalone_mode=False)
+        assert result.exception is None, (command, result.exception)
+        assert result.return_value in (0, 1), (command, result.output)
+        shown[command.split()[0]] = result.output
+    assert "fixes: 1 pair, sha256" in shown["show"]
+    classes = [load(tmp_path / f"{name}.detector").manifest.classes for name in ("told", "shop")]
+    assert classes == [("cwe-78",), ("cwe-89",)]
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
@@ -49,7 +75,7 @@ def test_every_command_is_documented():
 
 
 def test_every_plugin_says_what_it_is_in_one_line():
-    for registry in (DOMAINS, LEARNERS, RENDERERS):
+    for registry in (DOMAINS, LEARNERS, RENDERERS, RULES):
         for name in registry.names():
             first = (registry.load(name).__doc__ or "").splitlines()[0]
             assert 10 < len(first) < 100, name

@@ -1,7 +1,9 @@
 """Pairs: which functions of a fix are matched, what is left out and said, what is learned."""
 
 import json
+import os
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -56,6 +58,14 @@ def test_functions_of_one_name_are_matched_in_their_order_less_those_left_as_the
     pairs = of_folder(tmp_path / "fixes")
     assert ["eval" in t for t in pairs.before["text"]] == [True]
     assert ["int" in t for t in pairs.after["text"]] == [True]
+
+
+def test_two_changed_functions_of_one_name_are_matched_in_their_order(tmp_path):
+    text = "def f(x):\n    return {0}(x)\n\n\ndef f(x, y):\n    return {1}(x, y)\n"
+    write_pair(tmp_path / "fixes", "1", text.format("eval", "exec"), text.format("int", "run"))
+    pairs = of_folder(tmp_path / "fixes")
+    assert ["f(x, y)" in t for t in pairs.before["text"]] == [False, True]
+    assert ["f(x, y)" in t for t in pairs.after["text"]] == [False, True]
 
 
 def test_one_function_on_each_side_is_a_pair_though_its_name_changed(tmp_path):
@@ -160,6 +170,23 @@ def test_a_bad_line_is_named_and_may_be_skipped(tmp_path, line, words):
     assert sum(intake.skipped.values()) == 1
 
 
+def test_names_that_are_no_text_are_shown_as_far_as_they_are(tmp_path):
+    write_pair(tmp_path / "fixes", os.fsdecode(b"\xff"), before(), after())
+    assert "\N{REPLACEMENT CHARACTER}.vuln.py" in of_folder(tmp_path / "fixes").before["origin"][0]
+    odd = {"path": "a\ud800.py", "vulnerable": before(1), "fixed": after(1), "cwe": "\ud800" * 999}
+    pairs = of_lines(tmp_path / "odd.jsonl", odd)
+    assert (pairs.before["path"][0][-5:], pairs.threats) == ("a?.py", ("?" * 200,))
+
+
+def test_pairs_beyond_a_bound_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("inoculate.workflows.pairs._MOST_READ", 2)
+    for k in range(3):
+        write_pair(tmp_path / "fixes", str(k), before(k), after(k))
+    pairs = of_folder(tmp_path / "fixes")
+    assert len(pairs) == 2
+    assert "1 pair beyond the first 2, left out" in pairs.notes
+
+
 def test_commits_give_pairs_and_what_lies_around_them_without_tests(tmp_path):
     repository = tmp_path / "shop"
     commit(repository, {"db.py": before(), "tests/test_db.py": "def test_it():\n    assert 1\n"})
@@ -214,6 +241,10 @@ def test_a_detector_of_pairs_keeps_them_as_twins_and_finds_the_sibling(tmp_path)
     assert report.n_background == (120, 120)
     roles = [(d.role, d.name, d.records) for d in stored.manifest.data]
     assert roles[0] == ("pairs", "fixes", 2)
+    pairs = of_folder(tmp_path / "fixes")
+    for frame, held in zip((pairs.before, pairs.after), stored.support.pairs(), strict=True):
+        expected = SourceCode().encode(Batch(frame), stored.views).stacked()
+        np.testing.assert_array_equal(held, expected)
     frame = pl.DataFrame({"text": [before(2), after(2)], "language": ["python"] * 2})
     x = SourceCode().encode(Batch(frame), stored.views)
     vulnerable, fixed = stored.detector.score(x).alarm()

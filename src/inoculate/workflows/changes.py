@@ -6,9 +6,10 @@
 * A git repository, and the commits that fixed something in it.
 """
 
+import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from inoculate.reading.json_lines import load_object
 from inoculate.reading.lines import numbered, read_blocks
 from inoculate.reading.sources import open_source
 
-MOST_CHANGES = 10_000
 MOST_COMMITS = 1_000
 _MOST_FILE_BYTES = 32 << 20
 _MOST_LIST_BYTES = 1 << 20
+_MOST_NAME_CHARS = 200
 _SIDES = re.compile(r"(?P<name>.+)\.(?P<side>vuln|fixed)(?P<ending>\.[^./\\]+)?")
 _TESTS = re.compile(
     r"(?i)(?:^|/)(?:tests?|testing|__tests__|specs?|fixtures)/"
@@ -68,9 +69,6 @@ class Told:
     units: list[str] = field(default_factory=list)
 
 
-Reading = Callable[[Told], Iterator[Change]]
-
-
 def in_folder(folder: str, told: Told) -> Iterator[Change]:
     """Yield the pairs of files in a folder and the folders below it, by name.
 
@@ -96,8 +94,9 @@ def in_folder(folder: str, told: Told) -> Iterator[Change]:
             told.left_out[f"no .{other} file beside the .{side} one"] += 1
             continue
         vulnerable, fixed = both["vuln"], both["fixed"]
-        told.units.append(vulnerable)
-        yield Change(vulnerable, fixed, _bytes_of(vulnerable), _bytes_of(fixed), vulnerable)
+        unit = _shown(vulnerable)
+        told.units.append(unit)
+        yield Change(unit, _shown(fixed), _bytes_of(vulnerable), _bytes_of(fixed), unit)
 
 
 def in_lines(path: str, told: Told, *, on_bad: OnBad) -> Iterator[Change]:
@@ -120,34 +119,38 @@ def in_lines(path: str, told: Told, *, on_bad: OnBad) -> Iterator[Change]:
                     yield change
 
 
-def in_commits(repository: str, revisions: Sequence[str], told: Told) -> Iterator[Change]:
-    """Yield the files that commits changed, less tests: a test of a bug is not the bug.
+def commits_named(history: GitHistory, revisions: Sequence[str]) -> list[str]:
+    """Return the ids of commits, each once.
 
     Args:
-        repository: folder of a git repository.
+        history: of the repository.
         revisions: of the commits; a file's name stands for the revisions in it, one a line.
-        told: takes what is left out.
 
     Raises:
-        InputError: no such commit, no repository, or nothing before the commit.
+        InputError: no such commit, no repository, or too many.
         MissingExtraError: git is not installed.
     """
-    history = GitHistory(repository)
-    wanted = _revisions(revisions)
-    shown = Path(repository).absolute().name
-    for commit in dict.fromkeys([history.commit(revision) for revision in wanted]):
-        unit = f"{shown}@{commit[:12]}"
-        told.units.append(unit)
-        left_out: list[str] = []
-        for change in history.changes(commit, left_out):
-            if _TESTS.search(change.path):
-                left_out.append("a test")
-                continue
-            yield Change(
-                f"{shown}@{commit[:12]}^!{change.path}", f"{unit}!{change.path}",
-                change.before, change.after, unit,
-            )  # fmt: skip
-        told.left_out.update(left_out)
+    wanted = dict.fromkeys(_revisions(revisions))
+    return list(dict.fromkeys(history.commit(revision) for revision in wanted))
+
+
+def in_commit(history: GitHistory, commit: str, told: Told) -> Iterator[Change]:
+    """Yield the files that a commit changed, less tests: a test of a bug is not the bug.
+
+    Raises:
+        InputError: there is nothing before the commit, or it cannot be read.
+    """
+    repository = _shown(Path(history.folder).absolute().name)
+    unit = f"{repository}@{commit[:12]}"
+    told.units.append(unit)
+    left_out: list[str] = []
+    for change in history.changes(commit, left_out):
+        if _TESTS.search(change.path):
+            left_out.append("a test")
+            continue
+        names = (f"{repository}@{commit[:12]}^!{change.path}", f"{unit}!{change.path}")
+        yield Change(*names, change.before, change.after, unit)
+    told.left_out.update(left_out)
 
 
 def _revisions(names: Sequence[str]) -> list[str]:
@@ -182,15 +185,27 @@ def _of_object(told: Mapping[str, Any], place: str) -> Change:
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise ValueError("expected two texts, 'vulnerable' and 'fixed'")
     before, after = (str(text).encode("utf-8", "replace") for text in texts)
-    threats = [str(told[key]).strip() for key in _THREAT if isinstance(told.get(key), str)]
-    language, path = language_named(told.get("language")), told.get("path")
-    if not isinstance(path, str) or not path.strip():
+    threats = [_text(told.get(key)) for key in _THREAT]
+    language, path = language_named(told.get("language")), _text(told.get("path"))
+    if not path:
         if language is None:
             raise ValueError(f"expected 'language' or 'path', found {told.get('language')!r:.60}")
         path = f"code{next((e for e, name in SUFFIXES.items() if name == language), '')}"
-    name = f"{place}!{path.strip()[:300]}"
+    name = f"{place}!{path}"
     threat = next((t for t in threats if t), None)
     return Change(name, name, before, after, place, threat, language)
+
+
+def _text(value: object) -> str:
+    """Return a name that JSON tells, without what is no text; a path keeps its end."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "replace").decode().strip()[-_MOST_NAME_CHARS:]
+
+
+def _shown(path: str) -> str:
+    """Return a path as text; a name may be any bytes, and tables hold none but UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _bytes_of(path: str, most: int = _MOST_FILE_BYTES) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress, groupby, islice
+from itertools import compress, groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,15 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, View
 from inoculate.errors import InputError, RecordError
+from inoculate.reading.git_history import GitHistory
 from inoculate.registry import DOMAINS
 from inoculate.render._text import counted
 from inoculate.store.manifest import DataEntry
 from inoculate.workflows.changes import (
-    MOST_CHANGES,
     Change,
     Told,
-    in_commits,
+    commits_named,
+    in_commit,
     in_folder,
     in_lines,
 )
@@ -44,6 +45,7 @@ from inoculate.workflows.refitting import rows_of
 
 MOST_PAIRS = 1_000
 MOST_AROUND = 20_000
+_MOST_READ = 10_000
 _CODE = "source"
 _SHOWN = 5
 
@@ -168,15 +170,12 @@ def read_commits(
         MissingExtraError: git is not installed.
     """
     gathered = _Gathered(intake, lenient=True)
-    told = Told()
-    # a commit is a source of its own: the manifest is to name it
-    held: dict[str, list[Change]] = {}
-    for change in islice(in_commits(repository, revisions, told), MOST_CHANGES):
-        held.setdefault(change.unit, []).append(change)
-    for unit in told.units:
-        one = Told(told.left_out, [unit])
-        gathered.add(held.get(unit, ()), one, name=unit, default=threat)
-        told.left_out = Counter()
+    history = GitHistory(repository)
+    for commit in commits_named(history, revisions):
+        told = Told()
+        # a commit is a source of its own: the manifest is to name it
+        name = f"{Path(repository).absolute().name}@{commit[:12]}"
+        gathered.add(in_commit(history, commit, told), told, name=name, default=threat)
     return gathered.finish(repository, threat, shots, seed)
 
 
@@ -209,7 +208,7 @@ class _Gathered:
         """Take the changes of one source."""
         hashed = hashlib.sha256()
         fruitful: set[str] = set()
-        for unit in _by_unit(islice(changes, MOST_CHANGES)):
+        for unit in _by_unit(changes):
             for change in unit:
                 for part in (change.before_name.encode("utf-8", "replace"), change.before,
                              change.after):  # fmt: skip
@@ -248,7 +247,9 @@ class _Gathered:
             found += [(before[i : i + 1], after[j : j + 1], threat) for i, j in match.changed]
         inside = [pair for pair in found if not is_outside(pair[0])]
         self.counts["outside"] += len(found) - len(inside) if inside else 0
-        for before, after, threat in inside or found:
+        room = max(0, _MOST_READ - len(self.threats))
+        self.counts["beyond"] += max(0, len(inside or found) - room)
+        for before, after, threat in (inside or found)[:room]:
             self.before.append(before)
             self.after.append(after)
             self.threats.append(threat)
@@ -335,6 +336,8 @@ class _Gathered:
             yield f"{counted(one_side, 'function')} only before or only after the fix, in no pair"
         if n := self.counts["outside"]:
             yield f"{counted(n, 'change')} outside of functions, in no pair"
+        if n := self.counts["beyond"]:
+            yield f"{counted(n, 'pair')} beyond the first {_MOST_READ:,}, left out"
         if self.fruitless:
             shown = ", ".join(self.fruitless[:_SHOWN])
             more = f" and {n - _SHOWN} more" if (n := len(self.fruitless)) > _SHOWN else ""
