@@ -17,8 +17,9 @@ _MOST_IN_A_ROW = 5
 def spans(text: str) -> tuple[str, ...]:
     """Return the pieces of a text in small letters, without repeats, in order.
 
-    A piece is up to five words, marks and blanks in a row, printable ASCII, not blank at its ends. What
-    counts or numbers (four digits and more) is in none, for it tells one record from all others.
+    A piece is up to five words, marks and blanks in a row, printable ASCII, not blank at its
+    ends. What counts or numbers (four digits and more) is in none, for it tells one record from
+    all others.
 
     Example:
         >>> spans("cmd /c dir")[:4]
