@@ -62,6 +62,7 @@ class Learner(ABC):
         schema_free: True when a meta-trained learner works on any columns, not only on those it
             was meta-trained on.
         column_symmetric: True when the order of the columns does not matter.
+        paired: True for a learner of pairs: where examples have no twins others are better.
         baseline: True for a simple method of others, which a learned one has to beat.
         meta_fit_only: hyperparameters that only ``meta_fit`` looks at; a stored prior may hold
             any number there, since adapting cannot be stalled by it.
@@ -71,6 +72,7 @@ class Learner(ABC):
     meta_trained: ClassVar[bool] = False
     schema_free: ClassVar[bool] = False
     column_symmetric: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     baseline: ClassVar[bool] = False
     meta_fit_only: ClassVar[frozenset[str]] = frozenset()
 

@@ -194,6 +194,29 @@ def sample_pairs(pool: Pool, name: str, shape: Shape, rng: np.random.Generator) 
     )
 
 
+def every_pair(pool: Pool, n_background: int, *, seed: int) -> Iterator[Task]:
+    """Yield for each class a task of all its pairs, without queries, to learn from fixes.
+
+    Args:
+        pool: records with twins.
+        n_background: benign records beside, as far as there are.
+        seed: of the draw of these.
+    """
+    for i, name in enumerate(sorted(pool.classes)):
+        rows = pool.paired(name)
+        if pool.twin is None or not len(rows):
+            continue
+        rng = np.random.default_rng([seed, i])
+        benign = rng.permutation(np.setdiff1d(pool.benign, pool.twin[rows]))[:n_background]
+        support = Support(
+            _labelled(pool.x, [rows], [0]),
+            pool.x.take(np.concatenate([pool.twin[rows], benign])),
+            (name,),
+            len(rows),
+        )
+        yield Task(support, _labelled(pool.x, [rows[:0]], [0]), pool.domain)
+
+
 def _halves(
     pool: Pool,
     name: str,

@@ -2,8 +2,8 @@
 
 Three parts, each with what is meta-learned over many weaknesses, judge a function:
 
-* *kinship*: is it such a function as the examples are? In a metric where fixes do not move it
-  (``features.kinship``).
+* *kinship*: is it such a function as the examples are? In a metric where fixes do not move it,
+  and by the rare words it shares with them (``features.kinship``).
 * *direction*: is it like one before or after its fix? A common direction of fixes, moved by
   the pairs at hand (``features.ranking``).
 * *rule*: the cheapest clauses of facts that cover every example, none of the twins and next to
@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.features.clauses import Bounds, Learned, learn_clauses
-from inoculate.features.kinship import Metric
+from inoculate.features.kinship import Kin, Metric
 from inoculate.features.ranking import bounded, choose, common_direction, moved_direction
 from inoculate.learner import Learner, Scores, State
 from inoculate.task import Encoded, FloatArray, Support, Task
@@ -53,22 +53,22 @@ class Judge:
     """One class's parts, adapted.
 
     Attributes:
-        kinship: (d,) weights; in standard deviations of the background.
+        kinship: likeness to the examples.
         looked_at: kinship from which on a record is looked at; None without twins.
         direction: (d,) weights.
         centre: mean and standard deviation of the background's direction.
         rule: clauses over the columns that are not 0, where one is believed.
     """
 
-    kinship: Float64
+    kinship: Kin
     looked_at: float | None
     direction: Float64
     centre: tuple[float, float]
     rule: Learned | None
 
-    def score(self, rows: Float64, centred: Float64, facts: npt.NDArray[np.bool_]) -> Float64:
+    def score(self, rows: Float64, facts: npt.NDArray[np.bool_]) -> Float64:
         """Return the class's score of each record, (n,)."""
-        kinship = centred @ self.kinship
+        kinship = self.kinship.score(rows)
         covered = self.rule.covers(facts) if self.rule else np.zeros(len(rows), bool)
         if self.looked_at is None:
             return np.asarray(2 * covered + _squashed(kinship))
@@ -106,8 +106,8 @@ class Adapted:
         if table.shape[1] != len(self.scale):
             raise TaskError(f"{table.shape[1]} columns, adapted to {len(self.scale)}")
         rows = _rows(table, self.scale, self.metric.mean)
-        centred, facts = rows - self.metric.mean, _facts(table)
-        threat = np.array([j.score(rows, centred, facts) for j in self.judges])
+        facts = _facts(table)
+        threat = np.array([judge.score(rows, facts) for judge in self.judges])
         return Scores(
             threat.reshape(len(self.judges), len(rows)).T.astype(np.float32),
             self.metric.distance(rows).astype(np.float32),
@@ -139,6 +139,7 @@ class MetaInterpreter(Learner):
     """
 
     meta_trained = True
+    paired = True
     meta_fit_only = frozenset({"penalty"})
 
     def __init__(
@@ -224,14 +225,12 @@ class MetaInterpreter(Learner):
         examples = support.examples.x.stacked()[mine]
         before, after = (side[paired] for side in support.pairs())
         scale = told["scale"]
-        kin = _rows(np.concatenate([examples, after]), scale, metric.mean)
-        kinship = metric.towards(kin)
-        seen = (background - metric.mean) @ kinship
-        kinship = kinship / max(float(seen.std()), 1e-6)
+        alike = _rows(np.concatenate([examples, after]), scale, metric.mean)
+        kinship = metric.kin(background, alike)
         differences = (np.nan_to_num(before) - np.nan_to_num(after)) / scale
         direction = moved_direction(told["direction"], differences, float(told["strength"]))
         order = background @ direction
-        looked_at = float(np.quantile((background - metric.mean) @ kinship, _LOOKED_AT))
+        looked_at = float(np.quantile(kinship.score(background), _LOOKED_AT))
         return Judge(
             kinship,
             looked_at if len(paired) else None,

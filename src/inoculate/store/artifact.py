@@ -26,6 +26,7 @@ from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as pack_arrays
 
 from inoculate.errors import ArtifactError, InputError, NotFoundError
+from inoculate.registry import LEARNERS
 from inoculate.store.manifest import (
     ARRAYS_FILE,
     FORMAT_VERSION,
@@ -174,13 +175,19 @@ def shipped() -> dict[str, Path]:
     return {p.parent.name: p.parent for p in sorted(folder.glob(f"*/{MANIFEST_FILE}"))}
 
 
-def usual_prior(kind: str) -> str | None:
-    """Return the name of the shipped prior to take for a kind of record, or None."""
+def usual_prior(kind: str, *, twins: bool = False) -> str | None:
+    """Return the name of the shipped prior to take for a kind of record, or None.
+
+    Args:
+        kind: of the records.
+        twins: whether examples have twins; priors of learners of pairs are taken only then.
+    """
+    found = {}
     for name, path in shipped().items():
         manifest = load(path).manifest
         if manifest.usual and manifest.kind == kind:
-            return name
-    return None
+            found[LEARNERS.load(manifest.learner.name).paired] = name
+    return found.get(True, found.get(False)) if twins else found.get(False)
 
 
 def open_prior(name_or_path: str | Path) -> Artifact:

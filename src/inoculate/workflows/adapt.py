@@ -112,7 +112,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
     start = time.perf_counter()
     intake = Intake(request.format, request.skip_bad_records)
     material = read_material(request, intake)
-    opened = _open_learner(request, material.background)
+    opened = _open_learner(request, material.background, twins=material.pairs is not None)
     material = material.told_apart(opened.views)
     background, examples = material.background, material.examples
     support = material.support(opened.views)
@@ -208,11 +208,11 @@ def _check_sources(request: AdaptRequest) -> None:
         raise InputError("pairs are of one --threat, or JSON tells each; --label is for examples")
 
 
-def _open_learner(request: AdaptRequest, background: Sample) -> _Opened:
+def _open_learner(request: AdaptRequest, background: Sample, *, twins: bool) -> _Opened:
     name, prior = request.learner, request.prior
     own = _without(background.domain.views(Batch(background.frame)), request.label)
     if name is None and prior is None:
-        name, prior = usual(background.domain.kind, own, examples=True)
+        name, prior = usual(background.domain.kind, own, examples=True, twins=twins)
     if prior is None and name is not None:
         cls = LEARNERS.load(name)
         if cls.meta_trained:

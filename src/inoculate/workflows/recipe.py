@@ -121,10 +121,12 @@ class TaskPart(_Part):
         made_up: of the rest, the share that is made up from the files' records.
         hidden: largest share of columns hidden in a task.
         fewest_background: a task keeps at least so much of ``n_background``; 0 keeps all.
+        pairs: instead of all that, a task a class: all of its pairs, and background.
         contaminated: share of tasks whose background holds some of the threat, up to 5 %.
     """
 
-    n: int = Field(ge=1)
+    n: int = Field(default=1, ge=1)
+    pairs: bool = False
     structural: float = Field(default=0.0, ge=0, le=1)
     made_up: float = Field(default=0.5, ge=0, le=1)
     hidden: float = Field(default=0.6, ge=0, le=1)

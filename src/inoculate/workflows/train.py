@@ -26,6 +26,7 @@ from inoculate.sampling import (
     Shape,
     contaminate,
     distinct,
+    every_pair,
     hide_columns,
     make_tasks,
     sample_task,
@@ -99,6 +100,9 @@ def recipe_tasks(recipe: Recipe, pools: Sequence[Pool]) -> Iterator[Task]:
     seen = [_seen(pool, part) for pool, part in zip(pools, recipe.parts, strict=True) if part.train]
     if not seen:
         raise InputError(f"recipe {recipe.name}: no class to meta-train on")
+    if t.pairs:
+        yield from (task for pool in seen for task in every_pair(pool, t.n_background, seed=t.seed))
+        return
     each = -(-t.n // len(seen))
     how: dict[str, Any] = {"shape": shape, "n_way": t.n_way, "n_shot": t.n_shot}
     real = [sample_tasks(p, each, seed=t.seed, **how) for p in seen]
@@ -120,7 +124,7 @@ def _seen(pool: Pool, part: DataPart) -> Pool:
     """Return the records that meta-training may see: of its classes, and ordinary ones."""
     classes = {c: pool.classes[c] for c in part.train if c in pool.classes}
     rows = np.concatenate(list(classes.values())) if pool.others else pool.benign
-    return Pool(pool.x, classes, rows, pool.domain, others=pool.others)
+    return Pool(pool.x, classes, rows, pool.domain, others=pool.others, twin=pool.twin)
 
 
 def _train_only(pool: Pool) -> Pool:

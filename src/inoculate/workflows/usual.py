@@ -1,6 +1,6 @@
 """What adapts when nothing is asked for: measured, in this order.
 
-The prior that is shipped for the kind of record. Without one, where columns are hundreds of hashed
+The prior that is shipped for the kind of record, one of pairs where examples have twins. Without, where columns are hundreds of hashed
 counts, the committee; where they are a table's own, extra trees, which are fast and close to the
 best, or without any example the prior ``auto`` (docs/measured.md has the figures).
 """
@@ -14,15 +14,18 @@ MANY_COLUMNS = 200
 """More columns than a table of measured quantities has; text and calls have more."""
 
 
-def usual(kind: str, views: Sequence[View], *, examples: bool) -> tuple[str | None, str | None]:
+def usual(
+    kind: str, views: Sequence[View], *, examples: bool, twins: bool = False
+) -> tuple[str | None, str | None]:
     """Return the name of a learner, or that of a prior, and None for the other.
 
     Args:
         kind: of the records.
         views: their columns.
         examples: False to tell what is new.
+        twins: whether the examples have some.
     """
-    if prior := usual_prior(kind):
+    if prior := usual_prior(kind, twins=twins):
         return None, prior
     if sum(len(v.columns) for v in views) > MANY_COLUMNS:
         return "committee", None
