@@ -10,11 +10,11 @@ Three parts, each with what is meta-learned over many weaknesses, judge a functi
   nothing of the background (``features.clauses``). What a fact costs is meta-learned: how often
   fixes made it come or go.
 
-With twins, kinship says which records are looked at, those beyond 97 % of the background, and
-the direction orders what is looked at, and what is not. Neither alone does: kin are found equally
-before and after the fix, and the direction of fixes orders two versions of one function, but says
-little of two functions. Without twins kinship scores. A rule is believed where rules made without
-one example find that one: then what it covers is looked at, and above all other kin.
+With twins, kinship says which records are looked at, those beyond 97 % of the background, and how
+closely, in steps of a standard deviation; the direction orders what is on one step. Neither alone
+does: kin are found equally before and after the fix, and the direction of fixes orders two
+versions of one function, but says little of two functions. Without twins kinship scores. A rule
+is believed where rules made without one example find that one; what it covers comes first.
 
 References:
     Muggleton, Lin and Tamaddoni-Nezhad, Machine Learning 100, 2015; Rajeswaran et al., NeurIPS
@@ -41,6 +41,7 @@ Float64 = npt.NDArray[np.float64]
 _FLOOR = 0.05  # of a column's scale
 _FURTHEST = 1e4  # scales; more says no more
 _LOOKED_AT = 0.97
+_CLOSER = np.array([0.0, 1, 2, 3, 4, 6, 8, 12, 16, 24])  # steps, in standard deviations
 _ALARMS = 0.01
 _BELIEVED = 0.6  # share of left-out examples that rules made without them have to find
 _MOST_LEFT_OUT = 8
@@ -54,14 +55,14 @@ class Judge:
 
     Attributes:
         kinship: likeness to the examples.
-        looked_at: kinship from which on a record is looked at; None without twins.
+        steps: (s,) kinship from which on a record is looked at, and closer; none without twins.
         direction: (d,) weights.
         centre: mean and standard deviation of the background's direction.
         rule: clauses over the columns that are not 0, where one is believed.
     """
 
     kinship: Kin
-    looked_at: float | None
+    steps: Float64
     direction: Float64
     centre: tuple[float, float]
     rule: Learned | None
@@ -70,11 +71,10 @@ class Judge:
         """Return the class's score of each record, (n,)."""
         kinship = self.kinship.score(rows)
         covered = self.rule.covers(facts) if self.rule else np.zeros(len(rows), bool)
-        if self.looked_at is None:
-            return np.asarray(2 * covered + _squashed(kinship))
+        step = np.searchsorted(self.steps, kinship) + covered * (len(self.steps) + 1)
         mean, spread = self.centre
-        order = _squashed((rows @ self.direction - mean) / spread)
-        return np.asarray(np.maximum(2 * covered, kinship > self.looked_at) + order)
+        order = (rows @ self.direction - mean) / spread if len(self.steps) else kinship
+        return np.asarray(step + _squashed(order))
 
 
 def _squashed(x: Float64) -> Float64:
@@ -230,10 +230,11 @@ class MetaInterpreter(Learner):
         differences = (np.nan_to_num(before) - np.nan_to_num(after)) / scale
         direction = moved_direction(told["direction"], differences, float(told["strength"]))
         order = background @ direction
-        looked_at = float(np.quantile(kinship.score(background), _LOOKED_AT))
+        usual = kinship.score(background)
+        steps = np.quantile(usual, _LOOKED_AT) + _CLOSER * usual.std()
         return Judge(
             kinship,
-            looked_at if len(paired) else None,
+            steps if len(paired) else np.zeros(0),
             direction,
             (float(order.mean()), max(float(order.std()), 1e-6)),
             self._rule(examples, after, support.usual().stacked(), told["cost"]),
