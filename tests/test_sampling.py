@@ -10,6 +10,7 @@ from inoculate.sampling import (
     Shape,
     contaminate,
     distinct,
+    every_pair,
     hide_columns,
     make_tasks,
     make_threat,
@@ -209,3 +210,12 @@ def test_pairs_to_learn_from_and_to_rank_are_of_different_recordings():
 def test_a_class_without_twins_gives_no_task_of_pairs():
     with pytest.raises(TaskError, match="a task needs two"):
         sample_pairs(pairs_pool(), "b", Shape(3, 20, 100), np.random.default_rng(0))
+
+
+def test_to_learn_from_fixes_each_class_is_a_task_of_all_its_pairs():
+    (task,) = every_pair(pairs_pool(), 20, seed=0)
+    before, after = task.support.pairs()
+    assert task.support.classes == ("a",) and task.support.n_twins == 10
+    assert (after - before == 10).all() and len(task.query) == 0
+    usual = task.support.usual()["v"][:, 0]
+    assert len(usual) == 20 and (usual >= 30).all()

@@ -96,7 +96,7 @@ def test_learners_drawn_differently_often_are_paired_on_the_draws_that_both_have
     short = [replace(r, classes={c: draws[:2] for c, draws in r.classes.items()}) for r in prior]
     (table,) = tables(trees + short)
     rows = {r.learner: r for r in table.rows}
-    assert (rows["trees"].draws, rows["prior"].draws) == (3, 2)
+    assert (rows["trees"].draws, rows["prior"].draws) == ((3, 3), (2, 2))
     assert rows["trees"].figures["recall"].mean == pytest.approx(0.64, abs=0.01)
     assert rows["prior"].gaps["recall"].size.mean == pytest.approx(0, abs=0.01)
     assert "3 draws a class (prior: the first 2)" in markdown((table,), {})

@@ -36,3 +36,33 @@ def test_distance_is_of_mahalanobis():
     apart = rows[:5] - metric.mean
     expected = np.sqrt(np.einsum("nd,de,ne->n", apart, inverse, apart))
     assert np.allclose(metric.distance(rows[:5]), expected)
+
+
+def words(*rows):
+    return np.array(rows, float)
+
+
+def test_a_rare_word_shared_with_an_example_makes_kin_and_a_word_of_all_does_not():
+    usual = np.column_stack([np.ones(100), np.zeros(100), np.arange(100) % 2])
+    metric = Metric.of(usual, np.eye(3), np.zeros((3, 3)), 0.0)
+    kin = metric.kin(usual, words([1, 1, 0]), words()[:0].reshape(0, 3))
+    rare, common = (kin.parts(words(row))[1][0] for row in ([1, 1, 0], [1, 0, 0]))
+    assert rare > 0.9 and common < 0.1
+
+
+def test_a_near_copy_of_the_fixed_side_is_less_kin_than_one_of_the_other():
+    usual = np.random.default_rng(0).integers(0, 2, (100, 5)).astype(float)
+    before, after = words([3, 3, 1, 0, 0]), words([3, 3, 0, 1, 0])
+    metric = Metric.of(usual, np.eye(5), np.zeros((5, 5)), 0.0)
+    kin = metric.kin(usual, before, after)
+    assert kin.parts(before)[1][0] > kin.parts(after)[1][0] + 0.05
+    stranger = kin.score(words([0, 0, 0, 0, 3]))[0]
+    assert kin.score(after)[0] > stranger
+
+
+def test_kin_are_told_in_deviations_of_the_background():
+    usual = np.random.default_rng(1).normal(size=(400, 4))
+    metric = Metric.of(usual, np.eye(4), np.zeros((4, 4)), 0.0)
+    kin = metric.kin(usual, usual[:3] + 2, usual[:0])
+    linear, cosine = kin.parts(usual)
+    assert np.isclose(linear.std() / kin.units[0], 1) and np.isclose(cosine.std() / kin.units[1], 1)

@@ -10,7 +10,7 @@ import pytest
 from inoculate.domain import Batch
 from inoculate.errors import InputError
 from inoculate.features.flows.flow_schema import FLOW_VIEW
-from inoculate.registry import DOMAINS
+from inoculate.registry import DOMAINS, LEARNERS
 from inoculate.store.artifact import shipped, usual_prior
 from inoculate.store.detector import load_prior
 from inoculate.task import Encoded, Labelled, Support
@@ -173,9 +173,16 @@ def test_a_kind_has_one_usual_prior_and_its_columns_are_those_of_the_format():
         frame = pl.DataFrame({"origin": ["x"], "text": ["x"], "calls": [["x"]]})
         assert manifest.domain_views() == domain.views(Batch(frame))
         assert (manifest.kind, manifest.unit) == (domain.kind, domain.unit)
-        assert usual_prior(manifest.kind) == name
+        paired = LEARNERS.load(manifest.learner.name).paired
+        assert usual_prior(manifest.kind, twins=paired) == name
     assert len(kinds) == len(set(kinds)) >= 5
     assert usual_prior("flow") is None
+
+
+def test_a_prior_of_pairs_is_taken_only_where_examples_have_twins():
+    assert usual_prior("code") is None
+    assert usual_prior("code", twins=True) == "code"
+    assert usual_prior("command", twins=True) == usual_prior("command") == "commands"
 
 
 def test_a_prior_that_starts_from_another_has_its_network_and_names_its_data():
@@ -185,7 +192,7 @@ def test_a_prior_that_starts_from_another_has_its_network_and_names_its_data():
     assert {d.sha256 for d in start.manifest.data} <= {d.sha256 for d in prior.manifest.data}
 
 
-@pytest.mark.parametrize("name", ["flows", "domain_names"])
+@pytest.mark.parametrize("name", ["flows", "domain_names", "code"])
 def test_the_recipe_gives_the_shipped_prior_again(name, data_dir, tmp_path):
     train(Path(f"recipes/{name}.toml"), tmp_path / "again", folder=data_dir)
     whole, again = load_prior(name), load_prior(tmp_path / "again")

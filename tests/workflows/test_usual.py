@@ -15,6 +15,14 @@ def test_a_kind_s_own_prior_comes_first():
         assert usual("domain_name", TABLE, examples=examples) == (None, "domain_names")
 
 
+def test_pairs_of_code_have_a_prior_and_single_examples_of_it_do_not():
+    domain = DOMAINS.load("source")()
+    frame = pl.DataFrame({"origin": ["x"], "text": ["f()"], "language": ["c"]})
+    views = domain.views(Batch(frame))
+    assert usual("code", views, examples=True, twins=True) == (None, "code")
+    assert usual("code", views, examples=True) == ("committee", None)
+
+
 @pytest.mark.parametrize("name", ["urls", "log_lines", "cloud_audit", "pe", "elf"])
 def test_hashed_columns_without_a_prior_go_to_the_committee(name):
     domain = DOMAINS.load(name)()

@@ -148,9 +148,12 @@ def _table(table: Table) -> list[str]:
 
 def _draws(table: Table) -> str:
     """Return how many draws a class there are, and who had fewer."""
-    most = max(r.draws for r in table.rows)
-    fewer = ", ".join(f"{r.learner}: the first {r.draws}" for r in table.rows if r.draws < most)
-    return f"{most} draws a class" + (f" ({fewer})" if fewer else "")
+    few, most = max(r.draws for r in table.rows)
+    fewer = ", ".join(
+        f"{r.learner}: the first {r.draws[1]}" for r in table.rows if r.draws[1] < most
+    )
+    said = f"{most} draws a class" if few == most else f"{few} to {most} draws a class"
+    return said + (f" ({fewer})" if fewer else "")
 
 
 def _told(table: Table, compared: Sequence[str]) -> list[str]:

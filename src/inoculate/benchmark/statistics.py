@@ -68,7 +68,7 @@ class Row:
     """One learner in one table.
 
     Attributes:
-        draws: support draws a class.
+        draws: support draws a class, the fewest and the most over datasets.
         figures: mean and interval of each.
         worst: the lowest class mean of the headline figure, and which class it is.
         rank: mean rank over datasets, 1 is best.
@@ -79,7 +79,7 @@ class Row:
 
     learner: str
     baseline: bool
-    draws: int
+    draws: tuple[int, int]
     figures: dict[str, Interval]
     worst: float
     worst_class: str
@@ -155,8 +155,8 @@ def _table(group: str, results: Sequence[Result], seed: int) -> Table:
             for d, classes in cells[name].items()
         }
         shown = (*_worst(mine, headline), ranks[name], compared, means[name], by_class)
-        draws = max(len(d) for classes in mine.values() for d in classes.values())
-        rows.append(Row(name, name in simple, draws, figures, *shown))
+        counts = [len(d) for classes in mine.values() for d in classes.values()]
+        rows.append(Row(name, name in simple, (min(counts), max(counts)), figures, *shown))
     rows.sort(key=lambda r: -r.figures[headline].mean)
     best = next((r.learner for r in rows if r.baseline), None)
     failed = {f"{r.learner} on {r.dataset}": r.failed for r in results if r.failed}

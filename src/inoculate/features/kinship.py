@@ -15,6 +15,9 @@ References:
     retrieval", Journal of Documentation 28, 1972, for weighing counts by their rarity. A sibling
     shares rare words with an example, which a covariance of few records does not see: the cosine
     of such counts is added. Departure: the counts are logarithms already.
+
+    Rocchio, "Relevance feedback in information retrieval", 1971: half of the twins' weighed counts
+    is taken from the examples', so that a near copy of the fixed side is less kin.
 """
 
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ _RIDGE = 0.1
 _FEW = 100  # records from which on the background's own covariance has half its full share
 _OWN = 0.5
 _LEAST = 1e-6
+_AGAINST = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,16 +69,20 @@ class Metric:
         half = np.linalg.solve(self.factor, rows.mean(axis=0) - self.mean)
         return np.asarray(np.linalg.solve(self.factor.T, half))
 
-    def kin(self, rows: Float64, examples: Float64) -> "Kin":
+    def kin(self, rows: Float64, examples: Float64, twins: Float64) -> "Kin":
         """Return what tells records like some examples, in deviations of a background.
 
         Args:
             rows: (m, d) of the background in scales.
             examples: (k, d) of what kin are sought of, k at least 1.
+            twins: (t, d) of these made harmless; kin too, but for the words that only they have.
         """
         rarity = np.maximum(np.log((len(rows) + 1) / ((rows > 0).sum(axis=0) + 0.5)), 0.0)
         centre = _unit(examples * rarity).mean(axis=0)
-        found = Kin(self.mean, self.towards(examples), rarity, centre, (1.0, 1.0))
+        if len(twins):
+            centre = centre - _AGAINST * _unit(twins * rarity).mean(axis=0)
+        both = np.concatenate([examples, twins])
+        found = Kin(self.mean, self.towards(both), rarity, centre, (1.0, 1.0))
         linear, cosine = found.parts(rows)
         units = max(float(linear.std()), _LEAST), max(float(cosine.std()), _LEAST)
         return Kin(self.mean, found.weights, rarity, centre, units)
@@ -93,7 +101,7 @@ class Kin:
         mean: (d,) of the background in scales.
         weights: (d,) of the discriminant.
         rarity: (d,) weight of each count, 0 where every record has it.
-        centre: (d,) mean of the examples' weighed counts at length 1.
+        centre: (d,) mean of the examples' weighed counts at length 1, less some of the twins'.
         units: standard deviations of both over the background.
     """
 

@@ -225,8 +225,8 @@ class MetaInterpreter(Learner):
         examples = support.examples.x.stacked()[mine]
         before, after = (side[paired] for side in support.pairs())
         scale = told["scale"]
-        alike = _rows(np.concatenate([examples, after]), scale, metric.mean)
-        kinship = metric.kin(background, alike)
+        sides = (_rows(side, scale, metric.mean) for side in (examples, after))
+        kinship = metric.kin(background, *sides)
         differences = (np.nan_to_num(before) - np.nan_to_num(after)) / scale
         direction = moved_direction(told["direction"], differences, float(told["strength"]))
         order = background @ direction

@@ -1,8 +1,9 @@
 """What adapts when nothing is asked for: measured, in this order.
 
-The prior that is shipped for the kind of record, one of pairs where examples have twins. Without, where columns are hundreds of hashed
-counts, the committee; where they are a table's own, extra trees, which are fast and close to the
-best, or without any example the prior ``auto`` (docs/measured.md has the figures).
+The prior that is shipped for the kind of record; one that was trained on pairs only where examples
+have twins. Without a prior, where columns are hundreds of hashed counts, the committee; where they
+are a table's own, extra trees, which are fast and close to the best, or without any example the
+prior ``auto`` (docs/measured.md has the figures).
 """
 
 from collections.abc import Sequence
