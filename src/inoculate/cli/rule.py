@@ -26,6 +26,9 @@ def rule_command(
     contrary: list[str] = typer.Option(
         [], "--contrary", help="Records that the rule must not match, such as fixed code."
     ),
+    pairs: list[str] = typer.Option(
+        [], "--pairs", help="Code before and after its fix, as for adapt, in place of examples."
+    ),
     output: Path | None = typer.Option(None, "--output", "-o", help="Write here, not to stdout."),
     threat: str | None = typer.Option(None, "--threat", help="Which of the detector's threats."),
     label: str | None = typer.Option(None, "--label", help="Column that names the class."),
@@ -52,6 +55,7 @@ def rule_command(
             examples=tuple(examples),
             background=tuple(background),
             contrary=tuple(contrary),
+            pairs=tuple(pairs),
             threat=threat,
             label=label,
             shots=shots,

@@ -26,6 +26,7 @@ from inoculate.store.artifact import load
 from inoculate.store.manifest import Manifest
 from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.intake import Intake, sample_records
+from inoculate.workflows.pairs import read_pairs
 from inoculate.workflows.rule_request import RuleRequest, provenance, replayed, rule_name
 
 MOST_BACKGROUND = 5_000
@@ -115,11 +116,13 @@ def _manifest(request: RuleRequest) -> Manifest:
 
 
 def _check(request: RuleRequest, language: RuleLanguage, manifest: Manifest) -> None:
-    if not request.examples or not request.background:
+    if not (request.examples or request.pairs) or not request.background:
         raise InputError(
-            "a detector keeps numbers, not records: give --examples and --background again, as "
-            "for adapt"
+            "a detector keeps numbers, not records: give --examples or --pairs, and --background "
+            "again, as for adapt"
         )
+    if request.pairs and (request.examples or request.contrary or request.label):
+        raise InputError("--pairs go without --examples, --contrary and --label")
     if not 0 <= request.false_alarms < 1:
         raise InputError(f"--false-alarms is {request.false_alarms}; expected 0 to below 1")
     if manifest.kind not in language.kinds:
@@ -147,16 +150,7 @@ def _read(request: RuleRequest, intake: Intake, manifest: Manifest) -> _Known:
             f"the background is of kind {background.domain.kind!r}, the detector of "
             f"{manifest.kind!r}"
         )
-    examples = read_examples(
-        intake,
-        request.examples,
-        kind=manifest.kind,
-        threats=(_threat(request, manifest),),
-        label=request.label,
-        shots=min(request.shots or MOST_EXAMPLES, MOST_EXAMPLES),
-        seed=request.seed,
-    )
-    contrary = _contrary(request, intake, manifest.kind)
+    examples, contrary = _sides(request, intake, manifest)
     frame = background.frame.filter(~pl.col("origin").is_in(list(examples.origins)))
     if not frame.height:
         raise InputError("the background holds nothing but the examples")
@@ -172,6 +166,29 @@ def _read(request: RuleRequest, intake: Intake, manifest: Manifest) -> _Known:
         seen,
         _languages(described),
     )
+
+
+def _sides(
+    request: RuleRequest, intake: Intake, manifest: Manifest
+) -> tuple[Examples, list[Described]]:
+    """Return the examples, and what the rule must not match: of pairs, the fixed sides."""
+    threat = _threat(request, manifest)
+    shots = min(request.shots or MOST_EXAMPLES, MOST_EXAMPLES)
+    if not request.pairs:
+        examples = read_examples(
+            intake,
+            request.examples,
+            kind=manifest.kind,
+            threats=(threat,),
+            label=request.label,
+            shots=shots,
+            seed=request.seed,
+        )
+        return examples, _contrary(request, intake, manifest.kind)
+    pairs = read_pairs(intake, request.pairs, threat=threat, shots=shots, seed=request.seed)
+    if pairs.domain.kind != manifest.kind:
+        raise InputError(f"the pairs are of kind {pairs.domain.kind!r}, not {manifest.kind!r}")
+    return pairs.examples(), list(_rows(pairs.domain, pairs.after, with_data=False))
 
 
 def _contrary(request: RuleRequest, intake: Intake, kind: str) -> list[Described]:

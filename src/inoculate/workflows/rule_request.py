@@ -24,6 +24,7 @@ class RuleRequest:
         examples: sources of the examples, as for adapt.
         background: sources of mostly benign records.
         contrary: sources of records that the rule must not match, such as fixed code.
+        pairs: in place of examples and contrary ones, code before and after its fix, as for adapt.
         threat: which of the detector's classes; None for its only one.
         label: column that names each example's class.
         shots: examples drawn; None takes all, at most 200.
@@ -39,6 +40,7 @@ class RuleRequest:
     examples: tuple[str, ...]
     background: tuple[str, ...]
     contrary: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
     threat: str | None = None
     label: str | None = None
     shots: int | None = None
@@ -61,7 +63,7 @@ def provenance(request: RuleRequest, manifest: Manifest, n_examples: int) -> tup
     made = f"made by inoculate {__version__} from the detector {manifest.name}"
     return (
         f"{made} version {manifest.version} ({manifest.learner.name})",
-        f"matches all {n_examples} examples: {_told(request.examples)}",
+        f"matches all {n_examples} examples: {_told((*request.examples, *request.pairs))}",
         f"background: {_told(request.background)}",
         *((f"matches none of: {_told(request.contrary)}",) if request.contrary else ()),
         f"command: {_command(request)}",
@@ -106,6 +108,7 @@ def _command(request: RuleRequest) -> str:
         ("--examples", request.examples),
         ("--background", request.background),
         ("--contrary", request.contrary),
+        ("--pairs", request.pairs),
     ):
         words += [word for name in names for word in (option, Path(name).name)]
     usual = RuleRequest(detector=request.detector, format="", examples=(), background=())
