@@ -1,12 +1,10 @@
 """Reads what ``adapt`` learns from: examples or pairs, and the background beside them."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,12 +14,10 @@ from inoculate.errors import InputError
 from inoculate.render._text import counted
 from inoculate.store.manifest import DataEntry
 from inoculate.task import Encoded, Support
+from inoculate.workflows.adapt_request import AdaptRequest
 from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.pairs import Pairs, read_commits, read_pairs
-
-if TYPE_CHECKING:
-    from inoculate.workflows.adapt import AdaptRequest
 
 MOST_BACKGROUND = 20_000
 LEAST_BACKGROUND = 2
@@ -50,7 +46,7 @@ class Material:
         """What the records are."""
         return self.background.domain.kind
 
-    def told_apart(self, views: Sequence[View]) -> Material:
+    def told_apart(self, views: Sequence[View]) -> "Material":
         """Return the material without pairs that are the same in every column.
 
         Raises:
