@@ -57,7 +57,7 @@ def test_no_rule_is_an_error_and_no_file(folder):
 
 
 def test_without_examples_it_says_what_it_needs(folder):
-    assert "--examples and --background" in str(run(folder).exception)
+    assert "--examples or --pairs, and --background" in str(run(folder).exception)
 
 
 def test_what_is_written_is_as_long_as_a_reader_can_take(folder):

@@ -22,7 +22,7 @@ def importable():
 
 @pytest.fixture(scope="module")
 def workers():
-    limits = WorkerLimits(wall_s=2.0, cpu_s=1, memory_bytes=1 << 30, answer_bytes=1 << 22)
+    limits = WorkerLimits(wall_s=5.0, cpu_s=1, memory_bytes=1 << 30, answer_bytes=1 << 22)
     some = Workers(FUNCTION, limits=limits)
     yield some
     some.close()
@@ -44,7 +44,7 @@ def test_more_than_a_pipe_holds_goes_through(workers):
     ("mode", "reason"),
     [
         (CRASH, "signal 11"),
-        (HANG, "over 2 s"),
+        (HANG, "over 5 s"),
         (HOARD, "exit code 1"),
         (FLOOD, "over 4194304 bytes"),
         (RAISE, "exit code 1"),
