@@ -12,6 +12,7 @@ Beside it: the simple learners, each once with the background and once with the 
 """
 
 import argparse
+import hashlib
 import json
 import re
 import sys
@@ -181,9 +182,9 @@ def measure(
                 found.setdefault(who, {}).setdefault(case, []).append(figures)
         print(name, case, flush=True, file=sys.stderr)
     for who, classes in found.items():
-        yield Result(
-            scenario.id, scenario.group, "pairs", name, who, who != "meta_interpreter", "", classes
-        )
+        simple_one = who != "meta_interpreter"
+        digest = hashlib.sha256(f"{scenario.id} {who}".encode()).hexdigest()
+        yield Result(scenario.id, scenario.group, "pairs", name, who, simple_one, digest, classes)
 
 
 def main() -> None:
