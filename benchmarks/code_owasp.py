@@ -9,6 +9,9 @@ case and a safe one at random being a pair; ``committee`` learns from the ten an
 categories' safe cases. ``words`` is logistic regression on the words of the others' cases and of
 the ten, these counted twenty times; ``words of the ten`` on the ten alone.
 
+Penalty and strength of ``meta_interpreter`` are set here by hand: others had been tried on these
+sets, whose use is development. Its score is the direction alone.
+
 The set is synthetic: its cases are templates, and how a template is made safe recurs from category
 to category. So a high score says little of real code (docs/measured.md).
 """

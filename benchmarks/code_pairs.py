@@ -4,7 +4,8 @@
 
 For each weakness of each real-world set a prior is meta-trained on the other four sets without
 that weakness, without the set's projects, and without any function that the set holds too. Then
-K pairs adapt it, and pairs of other projects (other fixes, in the Linux set) are ranked.
+K pairs adapt it, and pairs of other projects (other fixes, in the Linux set) are ranked. How far
+pairs move the direction is chosen once a set, on the other four sets with all their weaknesses.
 
 Beside it: the simple learners, each once with the background and once with the twins alone, and
 "shorter", which knows that fixes add code and nothing else. Results are JSON Lines as of

@@ -48,8 +48,7 @@ def test_classes_to_train_on_are_not_all_of_a_split_set():
     for dataset in plan().dataset:
         seen = {*dataset.meta_train, *dataset.meta_validation}
         if "unseen-classes" not in dataset.splits:
-            # sets of one threat, and sets of pairs that a prior has whole
-            assert len(seen) <= 1 or dataset.pair
+            assert len(seen) <= 1  # sets of one threat
 
 
 def test_unseen_classes_leave_out_what_priors_were_trained_or_chosen_on():

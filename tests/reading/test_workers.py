@@ -22,7 +22,7 @@ def importable():
 
 @pytest.fixture(scope="module")
 def workers():
-    limits = WorkerLimits(wall_s=5.0, cpu_s=1, memory_bytes=1 << 30, answer_bytes=1 << 22)
+    limits = WorkerLimits(wall_s=2.0, cpu_s=1, memory_bytes=1 << 30, answer_bytes=1 << 22)
     some = Workers(FUNCTION, limits=limits)
     yield some
     some.close()
@@ -44,8 +44,7 @@ def test_more_than_a_pipe_holds_goes_through(workers):
     ("mode", "reason"),
     [
         (CRASH, "signal 11"),
-        (HANG, "over 5 s"),
-        (HOARD, "exit code 1"),
+        (HANG, "over 2 s"),
         (FLOOD, "over 4194304 bytes"),
         (RAISE, "exit code 1"),
         (LIE, "bytes"),
@@ -56,6 +55,15 @@ def test_a_worker_dies_alone_and_says_why(workers, mode, reason):
     answers = list(workers.ask_all(requests))
     assert [a and a[0] for a, _ in answers] == [b"before", None, b"after"]
     assert reason in answers[1][1]
+
+
+def test_memory_is_bounded():
+    limits = WorkerLimits(wall_s=30.0, cpu_s=20, memory_bytes=1 << 30)
+    workers = Workers(FUNCTION, n_workers=1, limits=limits)
+    with pytest.raises(WorkerError, match="exit code 1"):
+        workers.ask(HOARD, b"x")
+    assert workers.ask(ECHO, b"after")[0] == b"after"
+    workers.close()
 
 
 def test_processor_time_is_bounded():

@@ -210,6 +210,10 @@ def test_a_set_of_the_benchmark_needs_no_more_than_its_name(tmp_path):
     (part,) = read_recipe(path).parts
     assert (part.format, part.benign) == ("http_requests", ("benign",))
     assert "xss" in part.train or "sqli" in part.train
+    path.write_text(
+        whole + '[[data]]\ndataset = "web_payloads"\nlicence = "MIT"\ntrain = ["xss"]\n'
+    )
+    assert read_recipe(path).parts[0].train == ("xss",)
     path.write_text(whole + '[[data]]\ndataset = "nothing"\nlicence = "MIT"\n')
     with pytest.raises(InputError, match="no dataset 'nothing'"):
         read_recipe(path).parts  # noqa: B018

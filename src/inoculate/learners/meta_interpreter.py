@@ -114,11 +114,10 @@ class Adapted:
         )
 
 
-def _rows(table: FloatArray, scale: Float64, usual: Float64 | None = None) -> Float64:
+def _rows(table: FloatArray, scale: Float64, usual: Float64) -> Float64:
     """Return records in scales, none beyond ``_FURTHEST``; what is unknown is as usual."""
     rows = np.clip(table / scale, -_FURTHEST, _FURTHEST)
-    fill = np.zeros(len(scale)) if usual is None else usual
-    return np.asarray(np.where(np.isnan(rows), fill, rows), np.float64)
+    return np.asarray(np.where(np.isnan(rows), usual, rows), np.float64)
 
 
 def _facts(table: FloatArray) -> npt.NDArray[np.bool_]:

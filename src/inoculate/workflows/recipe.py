@@ -60,12 +60,14 @@ class SetPart(_Part):
     Attributes:
         dataset: its name there.
         licence: terms of the data.
+        train: classes to train on in place of those that the benchmark names.
         only: of a column, the values to take: records whose terms allow it, say.
         made: for domain names, so many made-up families to train on in place of its classes.
     """
 
     dataset: str
     licence: str
+    train: tuple[str, ...] = ()
     only: dict[str, tuple[str, ...]] = {}
     made: int = Field(default=0, ge=0, le=10_000)
 
@@ -75,7 +77,7 @@ class SetPart(_Part):
         Raises:
             InputError: the benchmark has no such dataset.
         """
-        found = in_plan(self.dataset)
+        found, made = in_plan(self.dataset), tuple(f"made {i}" for i in range(self.made))
         return DataPart(
             file=found.file,
             sha256=found.sha256,
@@ -83,7 +85,7 @@ class SetPart(_Part):
             format=found.format or "table",
             label=found.label,
             benign=found.benign,
-            train=tuple(f"made {i}" for i in range(self.made)) or found.meta_train,
+            train=made or self.train or found.meta_train,
             validation=found.meta_validation,
             dataset=found.name,
             only=self.only,
