@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Generic, TypeVar
 
+from inoculate.agent import Agent
 from inoculate.domain import Domain
 from inoculate.errors import MissingExtraError, NotFoundError
 from inoculate.finding import Renderer
@@ -85,6 +86,7 @@ def _walk(package: str) -> Iterator[tuple[str, str]]:
                 yield module.name, dotted
 
 
+AGENTS: Registry[Agent] = Registry("inoculate.agents", Agent)  # type: ignore[type-abstract]
 LEARNERS: Registry[Learner] = Registry("inoculate.learners", Learner)  # type: ignore[type-abstract]
 DOMAINS: Registry[Domain] = Registry("inoculate.domains", Domain)  # type: ignore[type-abstract]
 RENDERERS: Registry[Renderer] = Registry("inoculate.render", Renderer)  # type: ignore[type-abstract]

@@ -1,0 +1,1 @@
+"""One agent a file; the file name is its name everywhere."""

@@ -1,0 +1,1 @@
+"""How inputs are mutated, run, kept and described: what agents of fuzzing share."""

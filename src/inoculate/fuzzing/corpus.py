@@ -1,0 +1,102 @@
+"""The inputs worth keeping, and the rules by which the next one is chosen."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SEED_RULES = ("any", "newest", "rarest", "fresh", "cheapest")
+_TOURNAMENT = 4
+_MAX_HOT = 128
+_BITS = 8
+
+
+@dataclass(slots=True, eq=False)
+class Seed:
+    """An input worth mutating.
+
+    Attributes:
+        data: its bytes.
+        path: hash of what it touches.
+        steps: its cost.
+        rarest: its rarest edge when it was found.
+        born: executions before it.
+        depth: mutants from a first seed to this one.
+        near: the place whose change made it new, -1 when not known.
+        chosen: times it was mutated.
+        finds: mutants of it that were kept.
+        hot: places whose change has changed what the program did, oldest first.
+        entropy: of its bytes, in bits, 0 to 8.
+        text: share of its bytes that are printable.
+    """
+
+    data: bytes
+    path: int = 0
+    steps: int = 1
+    rarest: int = 0
+    born: int = 0
+    depth: int = 0
+    near: int = -1
+    chosen: int = 0
+    finds: int = 0
+    hot: list[int] = field(default_factory=list)
+    entropy: float = 0.0
+    text: float = 0.0
+
+    def __post_init__(self) -> None:
+        n = max(len(self.data), 1)
+        counted = Counter(self.data)
+        self.entropy = -sum(c / n * math.log2(c / n) for c in counted.values())
+        self.text = sum(c for byte, c in counted.items() if 32 <= byte < 127 or 9 <= byte <= 13) / n
+
+    def heat(self, places: list[int]) -> None:
+        """Note places whose change changed what the program did."""
+        for at in places:
+            if at not in self.hot:
+                self.hot.append(at)
+        if len(self.hot) > _MAX_HOT:
+            del self.hot[: len(self.hot) - _MAX_HOT]
+
+
+class Corpus:
+    """Seeds of one program.
+
+    Args:
+        rng: the only source of chance.
+        hits: how many inputs touched an edge, for ``rarest``.
+    """
+
+    def __init__(self, rng: random.Random, hits: Callable[[int], int] | None = None) -> None:
+        self.seeds: list[Seed] = []
+        self._rng = rng
+        self._hits = hits or (lambda edge: 1)
+
+    def choose(self, rule: int) -> Seed:
+        """Return the next seed by a rule of ``SEED_RULES``.
+
+        ``newest`` prefers late seeds geometrically; the last three hold a tournament of four.
+        """
+        seeds, draw = self.seeds, self._rng.random
+        n = len(seeds)
+        if rule == 0 or n == 1:
+            return seeds[int(draw() * n)]
+        if rule == 1:
+            return seeds[max(n - 1 - int(math.log(1 - draw()) * -3), 0)]
+        some = [seeds[int(draw() * n)] for _ in range(_TOURNAMENT)]
+        if rule == 2:
+            return min(some, key=lambda s: self._hits(s.rarest))
+        if rule == 3:
+            return min(some, key=lambda s: s.chosen)
+        return min(some, key=lambda s: len(s.data) * s.steps)
+
+    def other(self, than: Seed) -> bytes:
+        """Return another seed's bytes, empty when there is none."""
+        if len(self.seeds) < 2:
+            return b""
+        found = self.seeds[int(self._rng.random() * len(self.seeds))]
+        return b"" if found is than else found.data
+
+    def rarity(self, seed: Seed) -> int:
+        """Return how many inputs touched the seed's rarest edge."""
+        return self._hits(seed.rarest)
