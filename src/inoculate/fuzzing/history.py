@@ -16,12 +16,37 @@ ROUND = 16
 """Mutants made by one decision."""
 BUG_WORTH = 10.0
 COUNT_WORTH = 0.25
-_GENERAL = 6
-_OF_SEED = 9
 _KEEP = 0.98
 _CHEAP, _DEAR = 0.5, 4.0
 
-SPACE = Space(ACTIONS, n_observed=2 * sum(ACTIONS) + ACTIONS[0] + _GENERAL + _OF_SEED)
+_PARTS = tuple(
+    (*FAMILIES, *(f"x{n}" for n in INTENSITIES), *REGIONS, *(f"seed {rule}" for rule in SEED_RULES))
+)
+_REST = (
+    "executions",
+    "since the last find",
+    "seeds",
+    "edges",
+    "last reward",
+    "mean reward",
+    "seed's size",
+    "seed's depth",
+    "seed's age",
+    "seed's times chosen",
+    "seed's rarity",
+    "seed's entropy",
+    "seed's text",
+    "seed's hot share",
+    "seed's finds",
+)
+OBSERVED = (
+    *(f"yield of {part}" for part in _PARTS),
+    *(f"use of {family}" for family in FAMILIES),
+    *(f"last was {part}" for part in _PARTS),
+    *_REST,
+)
+"""What each number of an observation is."""
+SPACE = Space(ACTIONS, n_observed=len(OBSERVED))
 
 
 def worth(new_edges: int, new_counts: int) -> float:
@@ -80,6 +105,8 @@ class History:
     def observe(self, seed: Seed, corpus: Corpus, *, known: int) -> FloatArray:
         """Return what is seen before the next action, (SPACE.n_observed,) float32.
 
+        Its numbers are named by ``OBSERVED``; counts and yields as logarithms.
+
         Args:
             seed: to be mutated next.
             corpus: that it belongs to.
@@ -87,9 +114,8 @@ class History:
         """
         yields = [g / (t + 1.0) for t, g in zip(self._tries, self._gains, strict=True)]
         used = self._tries[0] / (self._tries[0].sum() + 1.0)
-        seen = np.concatenate([*yields, used, self._last, np.zeros(_GENERAL + _OF_SEED)])
+        seen = np.concatenate([*yields, used, self._last, self._rest(seed, corpus, known)])
         seen[: sum(ACTIONS)] = np.log1p(seen[: sum(ACTIONS)])
-        seen[-_GENERAL - _OF_SEED :] = self._rest(seed, corpus, known)
         return seen.astype(np.float32)
 
     def _rest(self, seed: Seed, corpus: Corpus, known: int) -> list[float]:
