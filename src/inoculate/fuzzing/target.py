@@ -130,7 +130,7 @@ class InProcess(Target):
         for key in found:
             value, width = key & ((1 << 61) - 1), 1 << (key >> 61)
             for order in ("little", "big"):
-                made[value.to_bytes(width, order)] = None  # type: ignore[arg-type]
+                made[value.to_bytes(width, order)] = None
         return list(made)
 
 
