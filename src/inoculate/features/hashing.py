@@ -14,7 +14,7 @@ References:
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from inoculate.domain import Column, View
-from inoculate.task import FloatArray
+from inoculate.task import Encoded, FloatArray
 
 Words = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -212,3 +212,29 @@ def _mix(value: Words) -> Words:
 def columns_of(view: View) -> dict[str, int]:
     """Return the place of each column of a view by name."""
     return {column.name: i for i, column in enumerate(view.columns)}
+
+
+def in_views(
+    known: Mapping[str, FloatArray], own: Sequence[View], views: Sequence[View]
+) -> Encoded:
+    """Return what is known of n records in the columns of ``views``, NaN where it is nothing.
+
+    Args:
+        known: (n, d) of each of some views, in the columns it has in ``own``.
+        own: views of the format itself.
+        views: those that are wanted; a detector may look at some of the columns only.
+    """
+    n, at = len(next(iter(known.values()))), {view.name: view for view in own}
+    return Encoded({v.name: _picked(known.get(v.name), at.get(v.name), v, n) for v in views})
+
+
+def _picked(x: FloatArray | None, own: View | None, view: View, n: int) -> FloatArray:
+    if x is not None and own == view:
+        return x
+    out = np.full((n, len(view.columns)), np.nan, np.float32)
+    if x is not None and own is not None:
+        at = columns_of(own)
+        for i, column in enumerate(view.columns):
+            if column.name in at:
+                out[:, i] = x[:, at[column.name]]
+    return out

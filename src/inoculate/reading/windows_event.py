@@ -50,17 +50,7 @@ def event_of(record: Mapping[str, Any]) -> Event:
     Raises:
         ValueError: it is none, or its number is no number, with the reason in plain words.
     """
-    if isinstance(record.get("Event"), dict):
-        fields = _of_xml(record["Event"])
-    elif "winlog" in record or "winlog.event_id" in record:
-        fields = _of_winlogbeat(record)
-    elif "event_id" in record and isinstance(record.get("event_data", {}), dict):
-        fields = _of_old_winlogbeat(record)
-    elif "EventID" in record:
-        fields = _of_flat(record)
-    else:
-        raise ValueError("no Windows event: none of 'winlog', 'Event' and 'EventID'")
-    channel, provider, event_id, computer, time, data = fields
+    channel, provider, event_id, computer, time, data = _parts(record)
     pairs: dict[str, str] = {}
     _collect(data, pairs)
     return Event(
@@ -76,7 +66,74 @@ def event_of(record: Mapping[str, Any]) -> Event:
     )
 
 
+class Started(NamedTuple):
+    """A process that an event tells the start of; None where it does not say."""
+
+    computer: str | None
+    time: str | None
+    pid: int | None
+    parent_pid: int | None
+    image: str | None
+    command_line: str | None
+    parent_image: str | None
+    label: str | None
+
+
+def started_process(record: Mapping[str, Any]) -> Started | None:
+    """Return the process that an event of Sysmon (1) or Security (4688) tells the start of.
+
+    Returns:
+        None for every other event.
+
+    Raises:
+        ValueError: as ``event_of``.
+    """
+    channel, provider, event_id, computer, time, data = _parts(record)
+    number = _number(event_id)
+    is_sysmon = number == "1" and "sysmon" in f"{channel} {provider}".lower()
+    if not is_sysmon and number != "4688":
+        return None
+    pairs: dict[str, str] = {}
+    _collect(data, pairs)
+    names = _SYSMON if is_sysmon else _SECURITY
+    pid, parent_pid, image, parent_image = (pairs.get(name) for name in names)
+    return Started(
+        _text(computer),
+        _text(time),
+        _process_id(pid),
+        _process_id(parent_pid),
+        image,
+        pairs.get("CommandLine"),
+        parent_image,
+        _text(record.get("label")),
+    )
+
+
+_SYSMON = ("ProcessId", "ParentProcessId", "Image", "ParentImage")
+_SECURITY = ("NewProcessId", "ProcessId", "NewProcessName", "ParentProcessName")
+
+
+def _process_id(text: str | None) -> int | None:
+    try:
+        value = int(text[:20], 0) if text else 0
+    except ValueError:
+        return None
+    return value if 0 < value < 1 << 32 else None
+
+
 _Parts = tuple[object, object, object, object, object, Any]
+
+
+def _parts(record: Mapping[str, Any]) -> _Parts:
+    if isinstance(record.get("Event"), dict):
+        return _of_xml(record["Event"])
+    if "winlog" in record or "winlog.event_id" in record:
+        return _of_winlogbeat(record)
+    if "event_id" in record and isinstance(record.get("event_data", {}), dict):
+        return _of_old_winlogbeat(record)
+    if "EventID" in record:
+        return _of_flat(record)
+    raise ValueError("no Windows event: none of 'winlog', 'Event' and 'EventID'")
 
 
 def _of_xml(event: Mapping[str, Any]) -> _Parts:

@@ -39,12 +39,17 @@ class Sniffer:
         sure = {
             name: domain.sniff(source)
             for name, domain in self.domains.items()
-            if kind in (None, domain.kind)
+            if kind == domain.kind or (kind is None and not domain.made_of)
         }
         if max(sure.values(), default=0.0) <= 0:
             return None
         if max(sure.values()) < 1 and kind is not None:
-            others = {n: d for n, d in self.domains.items() if n not in sure}
+            made = {self.domains[name].made_of for name in sure}
+            others = {
+                n: d
+                for n, d in self.domains.items()
+                if n not in sure and not d.made_of and d.kind not in made
+            }
             sure |= {name: domain.sniff(source) for name, domain in others.items()}
         best = max(sure, key=lambda name: (sure[name], name))
         return best if kind in (None, self.domains[best].kind) else None

@@ -76,15 +76,15 @@ class Intake:
             self.notes.append(line)
 
     @contextmanager
-    def open(self, name: str) -> Iterator[tuple[Source, Domain]]:
-        """Open a source and tell its format.
+    def open(self, name: str, kind: str | None = None) -> Iterator[tuple[Source, Domain]]:
+        """Open a source and tell its format; see ``domain``.
 
         Raises:
             InputError: it cannot be opened, or no format fits.
             NotFoundError: the format that was asked for does not exist.
         """
         with open_source(name) as source:
-            yield source, self.domain(source)
+            yield source, self.domain(source, kind)
 
     def read(
         self, names: Sequence[str], *, kind: str | None = None
@@ -104,7 +104,7 @@ class Intake:
             if is_container(name):
                 yield from read_container(self, name, kind)
                 continue
-            with self.open(name) as (source, domain):
+            with self.open(name, kind) as (source, domain):
                 if kind is not None and domain.kind != kind:
                     raise InputError(
                         f"{name}: holds {domain.unit}s read as {type(domain).__name__}; kind "
@@ -117,8 +117,11 @@ class Intake:
                     self.counts[name] += len(batch)
                     yield domain, batch
 
-    def domain(self, source: Source) -> Domain:
+    def domain(self, source: Source, kind: str | None = None) -> Domain:
         """Return the format that was asked for, or the one that fits the first bytes best.
+
+        A format whose records are made of another's is taken for its own ``kind`` only, and then
+        before all others.
 
         Raises:
             InputError: none fits.
@@ -126,14 +129,18 @@ class Intake:
         """
         if self.format is not None:
             return DOMAINS.load(self.format)()
-        sure = {name: DOMAINS.load(name)().sniff(source) for name in DOMAINS.names()}
+        domains = {name: DOMAINS.load(name)() for name in DOMAINS.names()}
+        sure = {name: d.sniff(source) for name, d in domains.items() if not d.made_of}
+        made = {n: d.sniff(source) for n, d in domains.items() if d.made_of and d.kind == kind}
+        if max(made.values(), default=0.0) > 0:
+            sure = made
         best = max(sure, key=lambda name: (sure[name], name))
         if sure[best] <= 0:
             known = ", ".join(DOMAINS.names())
             raise InputError(
                 f"{source.name}: no known format fits; --input-format takes one of {known}"
             )
-        return DOMAINS.load(best)()
+        return domains[best]
 
 
 def _count(problems: Counter[str], problem: str) -> None:

@@ -33,6 +33,7 @@ from inoculate.features.code.code_quotes import quoted
 from inoculate.features.code.code_reading import File, batches, encoded
 from inoculate.features.code.code_schema import VIEWS
 from inoculate.features.code.code_tree import MOST_BYTES
+from inoculate.features.hashing import in_views
 from inoculate.features.text.text_domain import with_text
 from inoculate.reading.workers import WorkerError, WorkerLimits, Workers, shared_workers
 from inoculate.task import Encoded
@@ -110,7 +111,7 @@ class SourceCode(Domain):
         x = encoded(frame, _workers().ask_all)
         ends = np.cumsum([len(v.columns) for v in VIEWS])
         parts = dict(zip((v.name for v in VIEWS), np.split(x, ends[:-1], axis=1), strict=True))
-        return Encoded({v.name: parts[v.name] for v in views})
+        return in_views(parts, VIEWS, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the words, steps, calls or facts that a column counted."""

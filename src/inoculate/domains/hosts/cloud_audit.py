@@ -24,7 +24,7 @@ import polars as pl
 from inoculate.domain import Batch, Column, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.flows.flow_text import seconds
-from inoculate.features.hashing import hashed_view, token_grams
+from inoculate.features.hashing import hashed_view, in_views, token_grams
 from inoculate.features.hosts.cloud_parameters import (
     cut_parameters,
     flat_parameters,
@@ -131,7 +131,7 @@ class CloudAudit(Domain):
         }
         if "requestParameters" not in frame.columns:
             out["parameter"][:] = np.nan
-        return Encoded({view.name: out[view.name] for view in views})
+        return in_views(out, VIEWS, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the tokens that a hashed column counted."""

@@ -29,7 +29,7 @@ import polars as pl
 
 from inoculate.domain import Batch, Fact, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.hashing import hashed_view
+from inoculate.features.hashing import hashed_view, in_views
 from inoculate.features.hosts.drain import Drain
 from inoculate.features.hosts.log_headers import HEADER, times
 from inoculate.features.hosts.log_masks import masked, messages, readable, words
@@ -133,7 +133,7 @@ class LogLines(TextDomain):
         out["shape"] = np.hstack([message_shape(said), mask_shape(texts, found)[which]])
         for x in out.values():
             x[unknown] = np.nan
-        return Encoded({view.name: out[view.name] for view in views})
+        return in_views(out, self.views(batch), views)
 
     def facts(self, record: Mapping[str, Any]) -> tuple[Fact, ...]:
         """Return the line without its time, priority and host."""

@@ -25,7 +25,7 @@ import polars as pl
 
 from inoculate.domain import Batch, Domain, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
-from inoculate.features.hashing import hashed_view, token_grams, token_grams_in
+from inoculate.features.hashing import hashed_view, in_views, token_grams, token_grams_in
 from inoculate.features.hosts.linux_calls import CATEGORIES, call_categories, same_calls
 from inoculate.features.hosts.sequence import sequence_shape, sequence_view
 from inoculate.features.hosts.traces import ARCH, ASIDE, BATCH, STRACE, TraceReader, listed
@@ -102,7 +102,7 @@ class Syscalls(Domain):
         out = {"shape": sequence_shape(calls, call_categories(), CATEGORIES)}
         for name, order in _ORDERS.items():
             out[name] = token_grams(calls, _WIDTHS[name], orders=(order,))
-        return Encoded({view.name: out[view.name] for view in views})
+        return in_views(out, VIEWS, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the calls, or runs of calls, that a column counted."""

@@ -24,7 +24,7 @@ import polars as pl
 from inoculate.domain import Batch, Column, Domain, Fact, OnBad, Source, View, raise_bad
 from inoculate.errors import RecordError
 from inoculate.features.flows.flow_text import seconds
-from inoculate.features.hashing import hashed_view, token_grams
+from inoculate.features.hashing import hashed_view, in_views, token_grams
 from inoculate.features.hosts.command_shape import COMMAND_COLUMNS, command_shape
 from inoculate.features.hosts.event_fields import (
     count_tokens,
@@ -35,12 +35,8 @@ from inoculate.features.hosts.event_fields import (
     split_fields,
     told_fields,
 )
-from inoculate.reading.documents import writable
-from inoculate.reading.evtx import MAGIC, read_evtx
-from inoculate.reading.json_lines import load_object
-from inoculate.reading.lines import numbered, read_blocks
-from inoculate.reading.sources import HEAD_BYTES
 from inoculate.reading.windows_event import COMMANDS, Event, event_of
+from inoculate.reading.windows_log import event_objects, sniff_events
 from inoculate.task import Encoded, FloatArray
 
 _WIDTHS = {"event": 64, "field": 128, "word": 256}
@@ -58,10 +54,8 @@ VIEWS = (
     hashed_view("field", _WIDTHS["field"], "data fields and the shape of their values"),
     hashed_view("word", _WIDTHS["word"], "words of the event's data"),
 )
-_MARKS = (b'"winlog"', b'"winlog.', b'"EventID"', b'"event_id"')
 _RULE_FIELDS = {"Channel": "channel", "Provider_Name": "provider", "EventID": "event_id"}
 _USER_FOLDER = re.compile(r"(?i)\\users\\([^\\\"]{1,60})\\")
-_BLOCK_BYTES = 8 << 20
 _BATCH = 10_000
 _SCHEMA: dict[str, Any] = {"origin": pl.String} | {name: pl.String for name in Event._fields}
 
@@ -77,22 +71,7 @@ class WindowsEvents(Domain):
 
     def sniff(self, source: Source) -> float:
         """Return 1 for EVTX and for JSON Lines whose first object is an event."""
-        if source.head.startswith(MAGIC):
-            return 1.0
-        start = source.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not start.startswith(b"{"):
-            return 0.0
-        try:
-            event = event_of(load_object(start.split(b"\n")[0]))
-        except ValueError:
-            # the first event may be longer than the head
-            cut = (
-                len(source.head) >= HEAD_BYTES
-                and b"\n" not in start
-                and any(mark in start for mark in _MARKS)
-            )
-            return 0.6 if cut else 0.0
-        return 1.0 if event.channel or event.provider else 0.5
+        return sniff_events(source)
 
     def read(self, source: Source, *, on_bad: OnBad = raise_bad) -> Iterator[Batch]:
         """Yield batches of events; see the base class.
@@ -101,11 +80,9 @@ class WindowsEvents(Domain):
             RecordError: also for EVTX without its header, or that grows beyond bounds.
         """
         rows: list[tuple[str | None, ...]] = []
-        is_evtx = source.head.startswith(MAGIC)
-        records = read_evtx(source, on_bad=on_bad) if is_evtx else _lines(source, on_bad)
-        for origin, line in records:
+        for origin, record in event_objects(source, on_bad=on_bad):
             try:
-                rows.append((origin, *event_of(writable(load_object(line), line))))
+                rows.append((origin, *event_of(record)))
             except ValueError as err:
                 on_bad(RecordError(str(err), origin=origin))
             if len(rows) >= _BATCH:
@@ -135,7 +112,7 @@ class WindowsEvents(Domain):
         unknown = text.is_null().to_numpy()
         for name in ("shape", "field", "word"):
             out[name][unknown] = np.nan
-        return Encoded({view.name: out[view.name] for view in views})
+        return in_views(out, VIEWS, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return up to four of the tokens that a hashed column counted."""
@@ -167,13 +144,6 @@ class WindowsEvents(Domain):
                 found.append(Fact(f"field:{name}", value))
                 found += [Fact("who", user) for user in _USER_FOLDER.findall(value)]
         return tuple(found)
-
-
-def _lines(source: Source, on_bad: OnBad) -> Iterator[tuple[str, bytes]]:
-    """Yield the origin and the bytes of each line."""
-    for block in read_blocks(source, on_bad=on_bad, block_bytes=_BLOCK_BYTES):
-        for number, line in numbered(block):
-            yield f"{source.name}:{number}", line
 
 
 def _batch(rows: list[tuple[str | None, ...]]) -> Batch:

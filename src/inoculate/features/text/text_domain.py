@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Domain, View
@@ -14,6 +13,7 @@ from inoculate.features.flows.flow_text import seconds
 from inoculate.features.hashing import (
     columns_of,
     grams_in,
+    in_views,
     text_grams,
     token_grams,
     token_grams_in,
@@ -88,12 +88,13 @@ class TextDomain(Domain):
         """
         frame = with_text(batch.frame)
         shape, counted = self.parts(frame)
-        known = {self.shape_view.name: (self.shape_view, shape)}
-        wanted = {view.name for view in views}
-        for h in self.hashed:
-            if h.view.name in wanted:
-                known[h.view.name] = (h.view, h.counts(counted[h.view.name]))
-        return Encoded({v.name: _picked(known.get(v.name), v, frame.height) for v in views})
+        wanted, own = {view.name for view in views}, self.views(batch)
+        known = {self.shape_view.name: shape} | {
+            h.view.name: h.counts(counted[h.view.name])
+            for h in self.hashed
+            if h.view.name in wanted
+        }
+        return in_views(known, own, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return what a hashed column counted in a record, at most four pieces of it."""
@@ -106,20 +107,6 @@ class TextDomain(Domain):
         # the longest tell most
         best = sorted(found, key=len, reverse=True)[:_MOST_QUOTES]
         return " ".join(f"'{gram[:_QUOTED_CHARS]}'" for gram in best)
-
-
-def _picked(known: tuple[View, FloatArray] | None, view: View, n: int) -> FloatArray:
-    """Return the columns of one view out of what is known, NaN for others."""
-    own, x = known or (None, None)
-    if x is not None and own == view:
-        return x
-    out = np.full((n, len(view.columns)), np.nan, np.float32)
-    if x is not None and own is not None:
-        at = columns_of(own)
-        for i, column in enumerate(view.columns):
-            if column.name in at:
-                out[:, i] = x[:, at[column.name]]
-    return out
 
 
 def with_text(frame: pl.DataFrame) -> pl.DataFrame:
