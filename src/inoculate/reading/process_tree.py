@@ -135,7 +135,7 @@ class Trees:
         known = None if pid is None else self._known.get((process.host, pid))
         if known is None or known.is_told or base_name(known.image) != base_name(process.image):
             return False
-        if known.origin == "" or abs((process.time or 0.0) - (known.time or 0.0)) > _LATE_S:
+        if known.origin == "" or abs(gap(known, process) or 0.0) > _LATE_S:
             return False
         if known.command_line is None:
             known.command_line = process.command_line
@@ -185,7 +185,7 @@ class Trees:
         for _ in range(MOST_DEPTH):
             if above is None or above.is_told:
                 return
-            if _gap(above, process) <= self.window_s:
+            if (gap(above, process) or 0.0) <= self.window_s:
                 if len(above.members) < MOST_MEMBERS:
                     above.members.append(process)
                 else:
@@ -198,7 +198,7 @@ class Trees:
         known = None if key is None else self._known.get(key)
         if known is not None and key is not None:
             same = not image or not known.image or base_name(known.image) == base_name(image)
-            if same and _gap(known, process) >= -_LATE_S:
+            if same and (gap(known, process) or 0.0) >= -_LATE_S:
                 self._known.move_to_end(key)
                 return known
         if not image:
@@ -215,10 +215,10 @@ class Trees:
             self._known.popitem(last=False)
 
 
-def _gap(earlier: Process, later: Process) -> float:
-    """Return the seconds between two starts, 0 where one is unknown."""
+def gap(earlier: Process, later: Process) -> float | None:
+    """Return the seconds between two starts, None where one is unknown."""
     if earlier.time is None or later.time is None:
-        return 0.0
+        return None
     return later.time - earlier.time
 
 

@@ -39,7 +39,7 @@ from inoculate.features.hosts.tree_shape import (
     shown_tree,
     tree_shape,
 )
-from inoculate.reading.process_tree import Process, Trees
+from inoculate.reading.process_tree import Process, Trees, gap
 from inoculate.reading.windows_event import started_process
 from inoculate.reading.windows_log import event_objects, sniff_events
 from inoculate.task import Encoded, FloatArray
@@ -167,7 +167,7 @@ def _row(root: Process) -> dict[str, Any]:
         "images": [p.image for p in every],
         "parents": root.parents(),
         "command_lines": [p.command_line for p in every],
-        "after_s": [None if None in (p.time, root.time) else p.time - root.time for p in every],
+        "after_s": [gap(root, p) for p in every],
         "is_cut": root.is_cut,
         "label": root.label,
     }

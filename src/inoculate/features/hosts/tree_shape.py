@@ -217,8 +217,8 @@ def shown_tree(record: Mapping[str, Any]) -> str:
     r"""Return a tree in a line: who started the root, ``>``, the root, and what it started.
 
     Example:
-        >>> shown_tree({"ancestors": [r"C:\b.exe"], "images": ["a", "x", "y"], "parents": [-1, 0, 1]})
-        'b.exe > a > (x > (y))'
+        >>> shown_tree({"ancestors": ["b"], "images": ["a", "x", "y"], "parents": [-1, 0, 1]})
+        'b > a > (x > (y))'
     """
     names = [_last(i) for i in record["images"]]
     below: dict[int, list[int]] = {}

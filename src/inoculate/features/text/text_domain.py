@@ -89,12 +89,9 @@ class TextDomain(Domain):
         frame = with_text(batch.frame)
         shape, counted = self.parts(frame)
         wanted, own = {view.name for view in views}, self.views(batch)
-        known = {self.shape_view.name: shape} | {
-            h.view.name: h.counts(counted[h.view.name])
-            for h in self.hashed
-            if h.view.name in wanted
-        }
-        return in_views(known, own, views)
+        some = [h for h in self.hashed if h.view.name in wanted]
+        known = {h.view.name: h.counts(counted[h.view.name]) for h in some}
+        return in_views({self.shape_view.name: shape} | known, own, views)
 
     def quote(self, record: Mapping[str, Any], column: str) -> str:
         """Return what a hashed column counted in a record, at most four pieces of it."""
