@@ -129,12 +129,17 @@ def grams_in(text: str, column: int, width: int, *, orders: Sequence[int] = (1, 
 
 
 def token_grams_in(
-    tokens: Sequence[str], column: int, width: int, *, orders: Sequence[int] = (1, 2)
+    tokens: Sequence[str],
+    column: int,
+    width: int,
+    *,
+    orders: Sequence[int] = (1, 2),
+    between: str = " ",
 ) -> list[str]:
-    """Return the token n-grams that fall into one column, joined by spaces, without repeats."""
+    """Return the token n-grams that fall into one column, joined by ``between``, no repeats."""
     some = [t or "" for t in tokens[:MOST_TOKENS]]
     symbols = [_token(t) for t in some]
-    return _found(symbols, [t.encode() for t in some], b" ", column, width, orders)
+    return _found(symbols, [t.encode() for t in some], between.encode(), column, width, orders)
 
 
 def _found(

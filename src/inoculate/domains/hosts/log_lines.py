@@ -20,7 +20,6 @@ Reference:
     He et al., "Drain: An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -28,14 +27,14 @@ import numpy as np
 import polars as pl
 
 from inoculate.domain import Batch, Fact, OnBad, Source, View, raise_bad
-from inoculate.errors import RecordError
 from inoculate.features.hashing import hashed_view, in_views
 from inoculate.features.hosts.drain import Drain
-from inoculate.features.hosts.log_headers import HEADER, times
+from inoculate.features.hosts.log_headers import log_likeness, times
 from inoculate.features.hosts.log_masks import masked, messages, readable, words
 from inoculate.features.hosts.log_shape import OF_MASK, OF_MESSAGE, mask_shape, message_shape
 from inoculate.features.text.text_domain import HashedView, TextDomain, with_text
-from inoculate.reading.lines import Block, read_blocks
+from inoculate.reading.lines import read_blocks
+from inoculate.reading.log_rows import log_rows, written_at
 from inoculate.reading.text_rows import first_lines
 from inoculate.task import Encoded, FloatArray
 
@@ -53,7 +52,6 @@ GRAMS = HashedView(hashed_view("gram", 256, "character sequences in the message"
 _BLOCK_BYTES = 2 * 1024 * 1024
 _MOST_KNOWN = 50_000
 _TEMPLATE_CHARACTERS = 300
-_SEPARATORS = ",;\t|"
 
 
 class LogLines(TextDomain):
@@ -67,20 +65,7 @@ class LogLines(TextDomain):
 
     def sniff(self, source: Source) -> float:
         """Return 0.4 where most lines begin with a time or a priority, 0.05 for other text."""
-        lines = first_lines(source)
-        text = "".join(lines[:50])
-        strange = sum(c == "\ufffd" or (c < " " and c not in "\t\r\x1b") for c in text)
-        if (
-            not lines
-            or "\0" in text
-            or strange > 0.05 * len(text)
-            or lines[0].startswith(("{", "[{"))
-        ):
-            return 0.0
-        dated = sum(_HEADER.match(line) is not None for line in lines)
-        if 2 * dated <= len(lines):
-            return 0.05
-        return 0.05 if _is_table(lines) else 0.4
+        return log_likeness(first_lines(source))
 
     def read(self, source: Source, *, on_bad: OnBad = raise_bad) -> Iterator[Batch]:
         """Yield batches of lines that are not blank; see the base class.
@@ -88,9 +73,9 @@ class LogLines(TextDomain):
         Raises:
             RecordError: through ``on_bad``, also for a line with a null byte.
         """
-        latest, templates = _written_at(source), _Templates()
+        latest, templates = written_at(source), _Templates()
         for block in read_blocks(source, on_bad=on_bad, block_bytes=_BLOCK_BYTES):
-            frame, bad = _lines(block, source.name)
+            frame, bad = log_rows(block, source.name)
             for some in frame.iter_slices(MOST_LINES):
                 if some.height:
                     texts, which = masked(messages(some["text"]))
@@ -162,42 +147,3 @@ class _Templates:
                 n_new += 1
         found = (self._drain.template(self._known.get(text, -1)) or text for text in shown)
         return pl.Series([t[:_TEMPLATE_CHARACTERS] for t in found], dtype=pl.String)
-
-
-def _written_at(source: Source) -> float | None:
-    """Return when a file was written last, in seconds since 1970; None for now."""
-    try:
-        return source.path.stat().st_mtime if source.path is not None else None
-    except OSError:
-        return None
-
-
-def _lines(block: Block, source: str) -> tuple[pl.DataFrame, list[RecordError]]:
-    """Return the lines of a block that are not blank, and an error for each that is no text."""
-    lines = block.data.decode("utf-8", "replace").split("\n")[:-1]
-    bad: list[RecordError] = []
-    if "\0" in block.data.decode("latin-1"):
-        places = [i for i, line in enumerate(lines) if "\0" in line]
-        bad = [
-            RecordError("a null byte, no text", origin=f"{source}:{block.first_line + i}")
-            for i in places
-        ]
-        for i in places:
-            lines[i] = ""
-    text = pl.Series("text", lines, pl.String)
-    first = block.first_line
-    number = pl.Series(np.arange(first, first + len(lines))).cast(pl.String)
-    frame = pl.DataFrame([(f"{source}:" + number).alias("origin"), text])
-    return frame.filter(pl.col("text").str.strip_chars() != ""), bad
-
-
-def _is_table(lines: Sequence[str]) -> bool:
-    """Return True where the first line has no time, and no more separators than most others."""
-    if _HEADER.match(lines[0]):
-        return False
-    separator = max(_SEPARATORS, key=lines[0].count)
-    n, some = lines[0].count(separator), lines[1:21]
-    return n > 0 and sum(line.count(separator) >= n for line in some) * 2 >= len(some)
-
-
-_HEADER = re.compile(HEADER)

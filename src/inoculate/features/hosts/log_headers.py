@@ -9,7 +9,9 @@ fractions; seconds, milli- or microseconds since 1970; Apache's ``[Sun Dec 04 04
 the kernel's ``[   12.345678]``, which is a time since the start and so gives none.
 """
 
+import re
 import time
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -34,6 +36,7 @@ HEADER = (
 
 _HOST = r"^[A-Za-z0-9_.-]+ [A-Za-z0-9_./()@-]+\[[0-9]+\]: "
 _LEAD = rf"^(?:{_PRIORITY}(?:[0-9]{{1,2}} )?)?[\[(]?"
+_SEPARATORS = ",;\t|"
 _LONGEST = 80
 _LATEST_S = 253_402_300_799.0  # of year 9999
 
@@ -116,3 +119,31 @@ def _seconds(stamp: pl.Series, form: str, text: pl.Series) -> pl.Series:
         return whole.cast(pl.Float64)
     fraction = text.str.extract(rf"{_CLOCK}[.,](\d{{1,9}})")
     return whole.cast(pl.Float64) + ("0." + fraction).cast(pl.Float64).fill_null(0.0)
+
+
+def log_likeness(lines: Sequence[str]) -> float:
+    """Return 0.4 where most lines begin with a time or a priority, 0.05 for other text, else 0.
+
+    Args:
+        lines: the first of a source, whole ones.
+    """
+    text = "".join(lines[:50])
+    strange = sum(c == "\ufffd" or (c < " " and c not in "\t\r\x1b") for c in text)
+    if not lines or "\0" in text or strange > 0.05 * len(text) or lines[0].startswith(("{", "[{")):
+        return 0.0
+    dated = sum(_HEADER.match(line) is not None for line in lines)
+    if 2 * dated <= len(lines):
+        return 0.05
+    return 0.05 if _is_table(lines) else 0.4
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Return True where the first line has no time, and no more separators than most others."""
+    if _HEADER.match(lines[0]):
+        return False
+    separator = max(_SEPARATORS, key=lines[0].count)
+    n, some = lines[0].count(separator), lines[1:21]
+    return n > 0 and sum(line.count(separator) >= n for line in some) * 2 >= len(some)
+
+
+_HEADER = re.compile(HEADER)

@@ -36,7 +36,7 @@ _PATTERNS = {
     "quotes": (r"[\"'`]", "quotation marks"),
     "brackets": (r"[()\[\]{}<>]", "brackets"),
 }
-_SEVERITIES = {
+SEVERITIES = {
     "says_fatal": r"fatal|panic|crit(?:ical)?|emerg(?:ency)?|segfault|oops",
     "says_error": r"err(?:or)?s?|exceptions?|fault|severe",
     "says_warning": r"warn(?:ing)?s?|notice",
@@ -67,7 +67,7 @@ OF_MASK = (
         Column(name, "log2(1+n)", f"{about} in the message")
         for name, (_, about) in _PATTERNS.items()
     ),
-    *(Column(name, "yes/no", f"a word that {name.replace('_', ' ')}") for name in _SEVERITIES),
+    *(Column(name, "yes/no", f"a word that {name.replace('_', ' ')}") for name in SEVERITIES),
 )
 """Columns counted in the masked text, the same for all messages that share it."""
 
@@ -138,7 +138,7 @@ def mask_shape(masked: pl.Series, words: pl.Series) -> FloatArray:
     low = masked.str.to_lowercase()
     counts = [masked.str.count_matches(mark, literal=True) for mark in KINDS.values()]
     counts += [masked.str.count_matches(pattern) for pattern, _ in _PATTERNS.values()]
-    flags = [low.str.contains(rf"\b(?:{pattern})\b") for pattern in _SEVERITIES.values()]
+    flags = [low.str.contains(rf"\b(?:{pattern})\b") for pattern in SEVERITIES.values()]
     columns = (
         _log(words.list.len()),
         _entropy(masked),
