@@ -105,6 +105,31 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """A whole thing that alarms, a trace of system calls say, by its most suspicious window.
+
+    Attributes:
+        noun: what it is ("trace").
+        name: which one of its source.
+        source: file it is in.
+        threat: the class its strongest window looks like, or ``novelty``.
+        score: of that window.
+        p_value: share of benign ones expected to score as high, however many windows they have.
+        n_windows: windows it has.
+        origin: of that window.
+    """
+
+    noun: str
+    name: str
+    source: str
+    threat: str
+    score: float
+    p_value: float
+    n_windows: int
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole scan.
 
@@ -131,7 +156,13 @@ class Report:
         n_baseline: findings left out because a baseline holds them.
         n_silenced: findings left out because a comment in the source says so.
         silenced: kept ones of them, each with the comment's reason.
+        observed: True when findings are ends of executions that were seen again and again, not
+            records that scored high: then rate, threshold and p-values say nothing.
         errors: a line for each source that could not be read to its end.
+        verdicts: where records are windows of something longer, each of these that alarms at
+            ``false_alarms`` of benign ones, the most suspicious first.
+        n_wholes: how many of these there were.
+        whole: what they are ("trace").
     """
 
     detector: str
@@ -156,6 +187,10 @@ class Report:
     errors: tuple[str, ...] = ()
     n_silenced: int = 0
     silenced: tuple[tuple[Finding, str], ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    n_wholes: int = 0
+    whole: str = ""
+    observed: bool = False
 
 
 class Renderer(ABC):

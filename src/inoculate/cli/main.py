@@ -11,6 +11,7 @@ from inoculate.cli import (
     adapt,
     bench,
     demo,
+    fuzz,
     listing,
     mark,
     rollback,
@@ -38,6 +39,7 @@ app.command("watch")(watch.watch_command)
 app.command("mark")(mark.mark_command)
 app.command("rollback")(rollback.rollback_command)
 app.command("rule")(rule.rule_command)
+app.add_typer(fuzz.app)
 app.command("show")(show.show_command)
 app.command("demo")(demo.demo_command)
 app.command("train")(train.train_command)

@@ -151,13 +151,27 @@ def speed(report: Report) -> str:
     return f"{text} in {report.seconds:.3g} s ({rate:,.0f} {clean(report.unit, 40)}s/s)"
 
 
+def weight(finding: Finding, report: Report) -> str:
+    """Return what tells findings apart: the p-value, or how bad what was observed is."""
+    return f"{finding.score:.1f}" if report.observed else score(finding.p_value)
+
+
+def weight_name(report: Report) -> str:
+    """Return what ``weight`` is called."""
+    return "severity" if report.observed else "p"
+
+
 def looked_for(report: Report) -> str:
     """Return the threats in one line."""
+    if report.observed and not report.findings:
+        return "crashes and hangs"
     return clean(", ".join(clean(t, 60) for t in report.threats) or "novelty", 300)
 
 
 def promise(report: Report) -> str:
     """Return what the threshold keeps, and how many false alarms that is here."""
+    if report.observed:
+        return "each was seen to end so in every replay"
     expected = report.false_alarms * report.n_records
     about = f"about {expected:,.3g}" if expected < 1000 else f"about {expected:,.0f}"
     return (

@@ -23,10 +23,13 @@ from inoculate.render._text import (
     share,
     skipped,
     strongest,
+    weight,
+    weight_name,
     when,
     who,
     whole,
 )
+from inoculate.render._verdicts import judged, told
 
 _MAX_LINES = 50
 
@@ -78,6 +81,7 @@ class Html(Renderer):
         yield _truth(report)
         yield _notes(report)
         yield _families(report, ranked)
+        yield _verdicts(report)
         yield _timeline(report, ranked)
         columns = self._columns(report)
         pictures = _distribution(report, width=520 if columns else 1040) + columns
@@ -118,20 +122,24 @@ class Html(Renderer):
         shown = strongest(report.findings, self.n_shown)
         if not shown:
             return _card("Findings", "", f"<p>No {_e(report.unit)} scored that high.</p>")
-        rows = "".join(self._row(i, f, ranked) for i, f in enumerate(shown, 1))
+        rows = "".join(self._row(i, f, ranked, report) for i, f in enumerate(shown, 1))
         says = counted(report.n_findings, "finding")
         if report.n_findings > len(shown):
             says = f"the {len(shown)} strongest of {says}"
+        column = weight_name(report)
+        meaning = "p is the share of background expected to score as high"
+        if report.observed:
+            meaning = "severity is that of the weakness, 0.1 to 10"
         return _card(
             "Findings",
-            f"{says}; p is the share of background expected to score as high",
+            f"{says}; {meaning}",
             f'<table class="findings list"><thead><tr><th class="number">#</th>'
-            f'<th>threat</th><th class="number">p</th><th>{_e(report.unit, 40)}</th>'
+            f'<th>threat</th><th class="number">{column}</th><th>{_e(report.unit, 40)}</th>'
             f"<th>why</th></tr></thead><tbody>{rows}</tbody></table>",
             css="findings-card",
         )
 
-    def _row(self, i: int, finding: Finding, ranked: list[str]) -> str:
+    def _row(self, i: int, finding: Finding, ranked: list[str], report: Report) -> str:
         reasons = "".join(f"<li>{_e(r.text)}</li>" for r in finding.reasons[: self.n_reasons])
         key = _key(colour(finding.threat, ranked))
         below = "  ".join(t for t in (when(finding.ts), place(whole(finding), 60)) if t)
@@ -139,7 +147,7 @@ class Html(Renderer):
             f'<tr><td class="number soft">{i}</td>'
             f'<td class="threat">{key}{_e(finding.threat, 40)}</td>'
             f'<td class="number" title="score {score(finding.score)}">'
-            f'<span class="p">p </span>{score(finding.p_value)}</td>'
+            f'<span class="p">{weight_name(report)} </span>{weight(finding, report)}</td>'
             f'<td class="who">{escape(who(finding.record))}<br>'
             f'<span class="soft">{escape(below)}</span></td>'
             f"<td>{f'<ul>{reasons}</ul>' if reasons else ''}</td></tr>\n"
@@ -161,8 +169,9 @@ def _card(title: str, below: str, content: str, css: str = "") -> str:
 
 
 def _head(report: Report) -> str:
+    what = "run of fuzz" if report.observed else "scan"
     return (
-        f'<p class="soft">Inoculate, report of a scan</p><h1>{_e(report.detector)}</h1>'
+        f'<p class="soft">Inoculate, report of a {what}</p><h1>{_e(report.detector)}</h1>'
         f'<p class="soft lead">looked for '
         f"{escape(looked_for(report))} in {counted(len(report.sources), 'source')}</p>"
     )
@@ -176,8 +185,8 @@ def _figures(report: Report) -> str:
     what += f", {report.n_silenced:,} silenced by comments" if report.n_silenced else ""
     boxes = [
         (f"{report.n_findings:,}", what, css),
-        (f"{report.n_records:,}", f"{report.unit}s scanned", ""),
-        (share(report.false_alarms), promise(report), ""),
+        (f"{report.n_records:,}", f"{report.unit}s {'run' if report.observed else 'scanned'}", ""),
+        ("" if report.observed else share(report.false_alarms), promise(report), ""),
         (f"{report.seconds:,.3g} s", rate, "") if rate else ("", "", ""),
     ]
     return _boxes(boxes, "")
@@ -227,6 +236,15 @@ def _families(report: Report, ranked: list[str]) -> str:
         '<table class="findings"><thead><tr><th>threat</th><th class="number">findings</th>'
         f'<th class="number">files</th></tr></thead><tbody>{rows}</tbody></table>{more}',
     )
+
+
+def _verdicts(report: Report) -> str:
+    if not report.n_wholes:
+        return ""
+    items = "".join(f"<li>{_e(told(v), 400)}</li>" for v in report.verdicts[:_MAX_LINES])
+    left = len(report.verdicts) - _MAX_LINES
+    more = f"<li>and {left} more</li>" if left > 0 else ""
+    return _card(f"Whole {_e(report.whole)}s", _e(judged(report)), f"<ul>{items}{more}</ul>")
 
 
 def _timeline(report: Report, ranked: list[str]) -> str:

@@ -11,8 +11,10 @@ from inoculate.finding import NOVELTY, Finding, Renderer, Report
 from inoculate.reading.origins import Place, Root, fingerprint, place_of, uri, without_place
 from inoculate.render._severity import level, severity, weaknesses
 from inoculate.render._text import clean, counted, plain, share, skipped, strongest, who
+from inoculate.render._verdicts import as_json
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+MOST_VERDICTS = 1_000
 MOST_RESULTS = 25_000
 _MOST_RELATED = 20
 _MOST_REASONS = 10
@@ -72,7 +74,7 @@ class Sarif(Renderer):
         for finding, rule in zip(shown, ids, strict=True):
             mark = fingerprint(finding, root)
             seen[mark] += 1
-            results.append(_result(finding, rule, rules.index(rule), root, report.unit))
+            results.append(_result(finding, rule, rules.index(rule), root, report))
             key = f"{mark}:{seen[mark]}"
             if id(finding) in silenced:
                 results[-1]["suppressions"] = [_suppression(silenced[id(finding)])]
@@ -107,6 +109,9 @@ def _run(report: Report, rules: list[str], n_written: int) -> dict[str, Any]:
         "skipped": sum(report.skipped.values()),
         "filesLeftOut": sum(report.left_out.values()),
     }
+    if report.n_wholes:
+        properties["wholes"] = report.n_wholes
+        properties["verdicts"] = [as_json(v) for v in report.verdicts[:MOST_VERDICTS]]
     return {
         "tool": {"driver": driver},
         # tells two detectors' uploads for one commit apart
@@ -152,6 +157,10 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
         "keep what is known in a --baseline."
     )
     tags = ["security", *(f"external/cwe/cwe-{n:03d}" for n in numbers)]
+    if report.observed:
+        short = f"Ends in {rule}"
+        full = f"An {unit} was found on which the program ends so, in every one of its replays."
+        text = f"{full} The message tells how to run it again. The weakness is the closest one."
     made = {
         "id": rule,
         "name": rule,
@@ -167,6 +176,8 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
 
 
 def _precision(report: Report) -> str:
+    if report.observed:
+        return "very-high"
     alarms = report.n_findings + report.n_excepted + report.n_silenced + report.n_baseline
     if not alarms:
         return "medium"
@@ -174,14 +185,14 @@ def _precision(report: Report) -> str:
     return "high" if false <= 0.1 else "medium" if false <= 0.5 else "low"
 
 
-def _result(finding: Finding, rule: str, index: int, root: Root, unit: str) -> dict[str, Any]:
+def _result(finding: Finding, rule: str, index: int, root: Root, report: Report) -> dict[str, Any]:
     place = _placed(finding)
     related, flows = _steps(finding, place, root)
     made = {
         "ruleId": rule,
         "ruleIndex": index,
         "level": level(severity(rule)),
-        "message": {"text": _message(finding, rule, place, unit)},
+        "message": {"text": _message(finding, rule, place, report)},
         "locations": [_location(place, root) | _logical(finding, place)],
         "rank": round(100 * (1 - min(max(finding.p_value, 0.0), 1.0)), 4),
         "properties": {
@@ -201,14 +212,16 @@ def _suppression(reason: str) -> dict[str, str]:
     return {"kind": "inSource", "justification": clean(reason, 1000)}
 
 
-def _message(finding: Finding, rule: str, place: Place, unit: str) -> str:
+def _message(finding: Finding, rule: str, place: Place, report: Report) -> str:
+    unit = report.unit
     which = f" ({unit} {place.number:,})" if place.number is not None else ""
     inside = f" in {place.inside}" if place.inside else ""
     parts = [f"{rule}: {_about(finding, place)}{inside}{which}"]
     if finding.reasons:
         why = "; ".join(clean(r.text, 300) for r in finding.reasons[:_MOST_REASONS])
         parts.append(f"Because: {why}")
-    parts.append(f"At most {share(finding.p_value)} of benign {unit}s score as high.")
+    if not report.observed:
+        parts.append(f"At most {share(finding.p_value)} of benign {unit}s score as high.")
     return _defused(". ".join(parts), 4000)
 
 

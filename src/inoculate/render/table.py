@@ -26,10 +26,13 @@ from inoculate.render._text import (
     skipped,
     speed,
     strongest,
+    weight,
+    weight_name,
     when,
     who,
     whole,
 )
+from inoculate.render._verdicts import judged, told
 
 _STYLES = ("red", "cyan", "magenta", "yellow", "green", "blue")
 _MAX_LINES = 20
@@ -83,6 +86,7 @@ class Table(Renderer):
     def _parts(self, report: Report) -> Iterable[RenderableType]:
         yield from _head(report)
         yield from self._families(report)
+        yield from _verdicts(report)
         shown = strongest(report.findings, self.n_shown)
         if shown:
             yield self._grid(report, shown)
@@ -107,18 +111,23 @@ class Table(Renderer):
 
     def _grid(self, report: Report, shown: list[Finding]) -> Grid:
         width = min(max(len("threat"), *(len(clean(f.threat, 24)) for f in shown)), 24)
-        title = _line(Text("threat"), width, Text(clean(report.unit, 40)), Text("p"))
+        title = _line(
+            Text("threat"), width, Text(clean(report.unit, 40)), Text(weight_name(report))
+        )
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
         grid.add_column("#", justify="right", style="dim", no_wrap=True)
         grid.add_column(title, ratio=1)
         for i, finding in enumerate(shown, 1):
             threat = Text(clean(finding.threat, 24), style=_style(report, finding.threat))
-            grid.add_row(str(i), Group(*self._cell(finding, threat, width)))
+            ranked = Text(weight(finding, report))
+            grid.add_row(str(i), Group(*self._cell(finding, threat, width, ranked)))
         return grid
 
-    def _cell(self, finding: Finding, threat: Text, width: int) -> Iterable[RenderableType]:
+    def _cell(
+        self, finding: Finding, threat: Text, width: int, ranked: Text
+    ) -> Iterable[RenderableType]:
         name, origin = who(finding.record), place(whole(finding), 50)
-        yield _line(threat, width, Text(name or origin, style="bold"), Text(score(finding.p_value)))
+        yield _line(threat, width, Text(name or origin, style="bold"), ranked)
         below = "  ".join(b for b in (when(finding.ts), origin if name else "") if b)
         if below:
             yield Text(below, style="dim")
@@ -151,9 +160,22 @@ def _head(report: Report) -> Iterable[Text]:
         yield Text(f"  {clean(name, 160)}: {counted(n, report.unit)}")
     if len(report.sources) > _MAX_LINES:
         yield Text(f"  and {counted(len(report.sources) - _MAX_LINES, 'source')} more")
-    yield Text(f"scanned {speed(report)}; the threshold is {score(report.threshold)}")
+    if report.observed:
+        yield Text(f"ran {speed(report)}")
+    else:
+        yield Text(f"scanned {speed(report)}; the threshold is {score(report.threshold)}")
     style = "bold red" if report.n_findings else "bold green"
     yield Text.assemble((found(report), style), f"; {promise(report)}")
+
+
+def _verdicts(report: Report) -> Iterable[Text]:
+    if not report.n_wholes:
+        return
+    yield Text(judged(report), style="bold red" if report.verdicts else "bold green")
+    for verdict in report.verdicts[:_MAX_LINES]:
+        yield Text(f"  {told(verdict)}")
+    if len(report.verdicts) > _MAX_LINES:
+        yield Text(f"  and {len(report.verdicts) - _MAX_LINES} more")
 
 
 def _more(report: Report, n_shown: int) -> Iterable[Text]:

@@ -1,0 +1,90 @@
+"""Answers a fuzzer in another process that asks for mutants, over a Unix socket."""
+
+import contextlib
+import shutil
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import Self
+
+from inoculate.fuzzing.afl_module import Line
+from inoculate.fuzzing.rounds import Kept, Rounds
+
+_WAIT_S = 0.2
+
+
+class MutationServer:
+    """One thread that answers one fuzzer at a time; a context manager.
+
+    Args:
+        rounds: what makes the mutants; not to be touched without ``lock`` meanwhile.
+
+    Attributes:
+        path: of the socket, in a folder of its own that only this user may enter.
+        lock: held while a request is answered.
+        failed: what ended the thread, None while all is well.
+    """
+
+    def __init__(self, rounds: Rounds) -> None:
+        self.rounds = rounds
+        self.lock = threading.Lock()
+        self.failed: BaseException | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="inoculate-"))
+        self.path = self._folder / "socket"
+        self._stopping = threading.Event()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve, name="mutations", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._socket.bind(str(self.path))
+        self._socket.listen(1)
+        self._socket.settimeout(_WAIT_S)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=5)
+        self._socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _serve(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    connection, _ = self._socket.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    self._answer(connection)
+        except BaseException as err:
+            self.failed = err
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(None)
+        watcher = threading.Thread(target=self._hang_up, args=(connection,), daemon=True)
+        watcher.start()
+        line = Line(connection)
+        with contextlib.suppress(OSError):
+            while not self._stopping.is_set():
+                parts = line.take()
+                line.send(self._mutants(parts))
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        self._stopping.wait()
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _mutants(self, parts: list[bytes]) -> list[bytes]:
+        name, data, max_size, ran, known, *kept = parts
+        told = [Kept(*_kept(one)) for one in kept]
+        with self.lock:
+            self.rounds.settle(int(ran), told)
+            self.rounds.known = int(known) or self.rounds.known
+            return self.rounds.make(name.decode("ascii"), data, max_size=int(max_size))
+
+
+def _kept(part: bytes) -> tuple[int, str, bool]:
+    index, new_edges, name = part.split(b" ")
+    return int(index), name.decode("ascii"), bool(int(new_edges))
