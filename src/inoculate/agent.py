@@ -53,9 +53,10 @@ class Step:
     Attributes:
         observation: (n_observed,) float32, finite: what is seen before the next action.
         reward: see docs/decisions/0010.
-        done: the budget is spent, or the first bug was found.
+        done: the budget is spent.
         executions: inputs that were run.
-        bug: number of the first bug, -1 while there is none.
+        bug: number of a bug not found before, else -1.
+        lineage: of a bug, the steps (from 0) whose mutants are its ancestors, itself last.
     """
 
     observation: FloatArray
@@ -63,6 +64,7 @@ class Step:
     done: bool
     executions: int
     bug: int = -1
+    lineage: tuple[int, ...] = ()
 
 
 class Environment(ABC):

@@ -56,7 +56,8 @@ class _Ucb(Policy):
         return int((mean + np.sqrt(explore * np.minimum(0.25, variance))).argmax())
 
     def memory(self) -> Mapping[str, npt.NDArray[Any]]:
-        return {"chance": chance_of(self._rng), "rule": self._rule, **self._arms}
+        held = {name: array.copy() for name, array in self._arms.items()}
+        return {"chance": chance_of(self._rng), "rule": self._rule.copy(), **held}
 
     def remember(self, memory: Mapping[str, npt.NDArray[Any]]) -> None:
         self._rng = with_chance(memory)

@@ -3,19 +3,24 @@
 import typer
 
 from inoculate.errors import MissingExtraError
-from inoculate.registry import DOMAINS, LEARNERS, RENDERERS, Registry
+from inoculate.registry import AGENTS, DOMAINS, LEARNERS, RENDERERS, Registry
 
 
 def list_command() -> int:
     """List the formats that can be read, the learners, priors and output formats."""
     _plugins("Input formats", DOMAINS)
     _plugins("Learners", LEARNERS)
+    _plugins("Agents of fuzzing", AGENTS)
     _plugins("Output formats", RENDERERS)
+    from inoculate.store.agent import shipped_agents
     from inoculate.store.artifact import shipped
 
     typer.echo("Shipped priors")
     for name in shipped():
         typer.echo(f"  {name:<16}inoculate show {name}")
+    typer.echo("Shipped agents")
+    for name in shipped_agents():
+        typer.echo(f"  {name:<16}inoculate fuzz --agent {name}")
     return 0
 
 

@@ -29,6 +29,8 @@ class Seed:
         hot: places whose change has changed what the program did, oldest first.
         entropy: of its bytes, in bits, 0 to 8.
         text: share of its bytes that are printable.
+        parent: the seed it is a mutant of.
+        step: the step it was made in, from 0; -1 for a first seed.
     """
 
     data: bytes
@@ -43,12 +45,22 @@ class Seed:
     hot: list[int] = field(default_factory=list)
     entropy: float = 0.0
     text: float = 0.0
+    parent: "Seed | None" = None
+    step: int = -1
 
     def __post_init__(self) -> None:
         n = max(len(self.data), 1)
         counted = Counter(self.data)
         self.entropy = -sum(c / n * math.log2(c / n) for c in counted.values())
         self.text = sum(c for byte, c in counted.items() if 32 <= byte < 127 or 9 <= byte <= 13) / n
+
+    def lineage(self) -> tuple[int, ...]:
+        """Return the steps that made it and its ancestors, oldest first."""
+        steps, seed = [], self
+        while seed.parent is not None:
+            steps.append(seed.step)
+            seed = seed.parent
+        return tuple(reversed(steps))
 
     def heat(self, places: list[int]) -> None:
         """Note places whose change changed what the program did."""
@@ -82,7 +94,7 @@ class Corpus:
         if rule == 0 or n == 1:
             return seeds[int(draw() * n)]
         if rule == 1:
-            return seeds[max(n - 1 - int(math.log(1 - draw()) * -3), 0)]
+            return seeds[-1 - int(math.log(1 - draw()) * -2) % n]
         some = [seeds[int(draw() * n)] for _ in range(_TOURNAMENT)]
         if rule == 2:
             return min(some, key=lambda s: self._hits(s.rarest))

@@ -15,7 +15,7 @@ ACTIONS = (len(FAMILIES), len(INTENSITIES), len(REGIONS), len(SEED_RULES))
 ROUND = 16
 """Mutants made by one decision."""
 BUG_WORTH = 10.0
-COUNT_WORTH = 0.25
+COUNT_WORTH = 0.05
 _KEEP = 0.98
 _CHEAP, _DEAR = 0.5, 4.0
 
@@ -24,7 +24,7 @@ _PARTS = tuple(
 )
 _REST = (
     "executions",
-    "since the last find",
+    "since the last new edge",
     "seeds",
     "edges",
     "last reward",
@@ -50,7 +50,7 @@ SPACE = Space(ACTIONS, n_observed=len(OBSERVED))
 
 
 def worth(new_edges: int, new_counts: int) -> float:
-    """Return what a kept mutant is worth: ``1 + log2(1 + edges)``, or 0.25 for new counts only."""
+    """Return what a kept mutant is worth: ``1 + log2(1 + edges)``, or 0.05 for new counts only."""
     return 1.0 + math.log2(1 + new_edges) if new_edges else COUNT_WORTH * bool(new_counts)
 
 
@@ -84,7 +84,7 @@ class History:
     def note(self, action: Action, made: Round) -> float:
         """Take a round; return its reward: the gain by the cost of an input, relative to before."""
         self.executions += made.executions
-        self.since = 0 if made.gain else self.since + made.executions
+        self.since = 0 if made.gain >= 1.0 else self.since + made.executions
         cost = 1.0
         if made.steps:
             self._steps = self._steps or made.steps

@@ -41,7 +41,7 @@ _PAIRS = (b"()", b"[]", b"{}", b"<>", b'""', b"''")
 _TOKEN = re.compile(rb"[0-9]{1,64}|[A-Za-z_]{1,64}|[^\sA-Za-z0-9_]")
 _ARITH_MAX = 35
 _NEAR = 8
-_SCAN = 256
+_SCAN = 64
 
 
 @dataclass(slots=True)
@@ -249,7 +249,8 @@ def _lengths(self: Mutator, buf: bytearray) -> None:
     last = len(buf) - width
     at = min(self.place(len(buf)), last)
     if draw() < 0.5:
-        for here in range(at, min(at + _SCAN, last + 1)):
+        for step in range(min(_SCAN, last + 1)):
+            here = (at + step) % (last + 1)
             value = _number(buf, here, width, order)
             if value and value in (len(buf), last - here, last - here - width):
                 at = here

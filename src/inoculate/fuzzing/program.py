@@ -60,6 +60,7 @@ class ProgramEnvironment(Environment):
         self.history = History()
         self.corpus = Corpus(rng, self.target.hits)
         self.mutator = Mutator(rng, list(self._dictionary), max_size=self._max_size)
+        self._step = -1
         self._began = time.process_time()
         for data in self._first:
             self.target.run(data, 0)
@@ -72,6 +73,8 @@ class ProgramEnvironment(Environment):
 
     def step(self, action: Action) -> Step:
         """Run ``ROUND`` mutants of the seed at hand and choose the next one."""
+        self._step += 1
+        mutated = self._seed
         made, bug = self._round(action)
         reward = self.history.note(action, made)
         if made.gain:
@@ -79,7 +82,8 @@ class ProgramEnvironment(Environment):
         self._seed = self.corpus.choose(action.seed)
         seen = self.history.observe(self._seed, self.corpus, known=self.edges)
         done = self.history.executions >= self.budget
-        return Step(seen, reward, done, made.executions, bug)
+        lineage = (*mutated.lineage(), self._step) if bug >= 0 else ()
+        return Step(seen, reward, done, made.executions, bug, lineage)
 
     def _round(self, action: Action) -> tuple[Round, int]:
         seed, target, mutate = self._seed, self.target, self.mutator.mutate
@@ -108,7 +112,7 @@ class ProgramEnvironment(Environment):
             return worth(did.new_edges, did.new_counts)
         kept = Seed(data, did.path, max(did.steps, 1), did.rarest, self.history.executions)
         if parent is not None:
-            kept.depth = parent.depth + 1
+            kept.parent, kept.step, kept.depth = parent, self._step, parent.depth + 1
             kept.near = self.mutator.struck[-1] if self.mutator.struck else -1
             kept.hot = [at for at in parent.hot if at < len(data)]
         self.corpus.seeds.append(kept)

@@ -9,12 +9,12 @@ So no tree and no object is ever stored. The arrays of a detector are
 * ``calibration``         (c,) float32 alarm scores of background, in order
 
 and what else a caller keeps under ``extra/<name>``. A prior has the first only. Beside them may
-lie ``held_out.safetensors``, the background that calibrated, by view, and ``labels.jsonl``, what
-users said of findings; scanning needs neither.
+lie ``held_out.safetensors``, the background that calibrated, by view, ``labels.jsonl``, what
+users said of findings, and ``records.jsonl``, what rules are made of; scanning needs none.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from inoculate.learner import Detector, Learner, State
 from inoculate.registry import LEARNERS
 from inoculate.store.artifact import Arrays, Artifact, load, open_prior, save, unpack
 from inoculate.store.labels import Label, read_labels, write_labels
-from inoculate.store.manifest import HELD_OUT_FILE, LABELS_FILE, Manifest
+from inoculate.store.manifest import HELD_OUT_FILE, LABELS_FILE, RECORDS_FILE, Manifest
 from inoculate.store.versions import history, labelled, next_number
 from inoculate.task import Encoded, FloatArray, Labelled, Support
 
@@ -38,6 +38,9 @@ N_OWN = "n_own"
 """Extra array, (): background records after twins that are the user's own, not marked ones."""
 PLAIN = "plain"
 """Extra array, (c,) float32: scores of the background where ``calibration`` holds higher ones."""
+
+MAXIMA = "maxima"
+"""Extra array, (m,) float32: the largest score of each background trace, where windows are."""
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -72,7 +75,8 @@ class StoredDetector:
     @property
     def calibration(self) -> Calibration:
         """The scores as thresholds and p-values are made from them."""
-        return Calibration.of(self.scores)
+        maxima = np.asarray(self.extra.get(MAXIMA, ()), np.float64)
+        return replace(Calibration.of(self.scores), maxima=np.sort(maxima))
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -118,7 +122,7 @@ def save_detector(
     state: State = _NOTHING,
     extra: Arrays = _NOTHING,
     held_out: Encoded | None = None,
-    overwrite: bool = True,
+    records: bytes = b"",
 ) -> None:
     """Write a detector: all that ``load_detector`` needs to adapt again to the same.
 
@@ -130,20 +134,22 @@ def save_detector(
         state: the learner's state before ``adapt``.
         extra: more arrays to keep.
         held_out: the background that calibrated, where it is not that of ``support``.
-        overwrite: replace an artifact that is there.
+        records: some of what it was adapted on, as ``store.records`` writes them.
 
     Raises:
         InputError: see ``save``.
         TaskError: manifest and support name different classes or columns, or scores are missing.
     """
-    old = labelled(path) if overwrite else None
+    old = labelled(path)
     beside: dict[str, bytes | Path] = dict(history(path.resolve(), old)) if old else {}
     if old:
         manifest = manifest.model_copy(update={"version": next_number(path)})
     if held_out is not None:
         beside[HELD_OUT_FILE] = pack_arrays(dict(held_out))
+    if records:
+        beside[RECORDS_FILE] = records
     arrays = _arrays(manifest, support, scores, state, extra)
-    save(path, manifest, arrays, beside=beside, overwrite=overwrite, replaces=old)
+    save(path, manifest, arrays, beside=beside, replaces=old)
 
 
 def save_version(
@@ -175,8 +181,9 @@ def save_version(
         "base": old.base or old.version,
     }
     beside = dict(history(path, old)) | {LABELS_FILE: write_labels(labels)}
-    if HELD_OUT_FILE in old.files:
-        beside[HELD_OUT_FILE] = path / HELD_OUT_FILE
+    for name in (HELD_OUT_FILE, RECORDS_FILE):
+        if name in old.files:
+            beside[name] = path / name
     filled = manifest.model_copy(update={**line, "files": old.files})
     arrays = _arrays(filled, support, scores, stored.learner.state(), extra)
     save(path, filled, arrays, beside=beside, replaces=old)
@@ -260,7 +267,7 @@ def _learner(artifact: Artifact) -> Learner:
     try:
         cls = LEARNERS.load(entry.name)
         usual = cls().hyperparameters()
-        _check_hyperparameters(usual, entry.hyperparameters, cls.meta_fit_only)
+        check_hyperparameters(usual, entry.hyperparameters, cls.meta_fit_only)
         return cls(**entry.hyperparameters).load_state(artifact.group("prior"))
     except NotFoundError as err:
         raise ArtifactError(f"{artifact.path}: {err}") from err
@@ -272,7 +279,7 @@ def _learner(artifact: Artifact) -> Learner:
         ) from err
 
 
-def _check_hyperparameters(
+def check_hyperparameters(
     usual: Mapping[str, Any], given: Mapping[str, Any], unbounded: frozenset[str]
 ) -> None:
     """Hold each value against its default: a billion trees in a manifest would stall its reader.
@@ -298,9 +305,10 @@ def _extra(artifact: Artifact) -> Arrays:
     n_own = extra.get(N_OWN, np.array(1))
     if n_own.shape != () or n_own.dtype.kind not in "iu" or n_own < 1:
         raise ArtifactError(f"{artifact.path}: array extra/{N_OWN} is not a number above 0")
-    plain = extra.get(PLAIN, np.zeros(1, np.float32))
-    if plain.dtype != np.float32 or plain.ndim != 1 or not np.isfinite(plain).all():
-        raise ArtifactError(f"{artifact.path}: array extra/{PLAIN} is not a row of numbers")
+    for name in (PLAIN, MAXIMA):
+        row = extra.get(name, np.zeros(1, np.float32))
+        if row.dtype != np.float32 or row.ndim != 1 or not np.isfinite(row).all():
+            raise ArtifactError(f"{artifact.path}: array extra/{name} is not a row of numbers")
     return extra
 
 

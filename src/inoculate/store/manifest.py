@@ -16,6 +16,7 @@ FORMAT_VERSION: Literal[1] = 1
 ARRAYS_FILE: Literal["arrays.safetensors"] = "arrays.safetensors"
 HELD_OUT_FILE: Literal["held_out.safetensors"] = "held_out.safetensors"
 LABELS_FILE: Literal["labels.jsonl"] = "labels.jsonl"
+RECORDS_FILE: Literal["records.jsonl"] = "records.jsonl"
 
 
 def _storable(value: Any) -> Any:
@@ -113,7 +114,8 @@ class Manifest(_Part):
     """The content of ``manifest.json``.
 
     Attributes:
-        artifact: a prior (learned arrays only) or a detector (also a support set).
+        artifact: a prior (learned arrays only), a detector (also a support set), or an agent of
+            fuzzing (learned arrays; its one view is what it observes).
         kind: detectors work on every domain of one kind ("flow", "table").
         unit: what a record is ("flow", "row").
         domain: the format that the examples were read by.
@@ -127,7 +129,7 @@ class Manifest(_Part):
     """
 
     format_version: Literal[1] = FORMAT_VERSION
-    artifact: Literal["prior", "detector"]
+    artifact: Literal["prior", "detector", "agent"]
     name: Name
     inoculate_version: Name
     kind: Name
@@ -145,7 +147,10 @@ class Manifest(_Part):
     version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     parent: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     base: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    files: dict[Literal["arrays.safetensors", "held_out.safetensors", "labels.jsonl"], Sha256] = {}
+    files: dict[
+        Literal["arrays.safetensors", "held_out.safetensors", "labels.jsonl", "records.jsonl"],
+        Sha256,
+    ] = {}
     arrays: Annotated[dict[Name, ArrayEntry], Field(max_length=10_000)] = {}
 
     def domain_views(self) -> tuple[View, ...]:
