@@ -136,3 +136,39 @@ def test_a_calibrated_learner_keeps_its_promise_on_fresh_benign_records(name):
     spread = math.sqrt(rate * (1 - rate) * (1 / 4800 + 1 / 2400))
     assert np.mean(alarms) < rate + 3 * spread
     assert np.mean(alarms) > rate / 4
+
+
+@pytest.mark.parametrize("n, n_wholes", [(400, 40), (3_000, 60)])
+def test_windows_of_one_trace_stay_on_one_side_of_every_split(n, n_wholes):
+    wholes = np.random.default_rng(0).integers(0, n_wholes, n)
+    # one number a trace: a window of a trace that was adapted on scores -100
+    x = Encoded({"v": np.stack([wholes, wholes], axis=1).astype(np.float32)})
+    nothing = Labelled(x.take(np.arange(0)), np.zeros(0, np.int64))
+    support = Support(nothing, x, ())
+    assert calibrate(Rote(), support)[1].scores[0] == -100
+    _, calibration, rows = calibrate(Rote(), support, wholes=wholes, reference=500)
+    assert calibration.scores[0] >= 0
+    judges = np.delete(wholes, rows) if n >= 2_000 else wholes
+    assert calibration.maxima.tolist() == np.unique(judges).tolist()
+    assert 250 <= len(rows) <= 1_000
+
+
+def test_a_trace_longer_than_all_others_is_left_to_calibrate_with():
+    wholes = np.repeat(np.arange(21), [2_900, *[5] * 20])
+    x = Encoded({"v": np.ones((3_000, 1), np.float32)})
+    support = Support(Labelled(x.take(np.arange(0)), np.zeros(0, np.int64)), x, ())
+    rows = calibrate(Rote(), support, wholes=wholes, reference=50)[2]
+    assert 0 < len(rows) <= 100 and 0 not in wholes[rows]
+
+
+def test_few_traces_are_not_regarded_and_maxima_are_the_largest_of_each():
+    calibration = Calibration.of(np.array([3.0, 1.0, 2.0, 5.0]), np.array([7, 7, 4, 4]))
+    assert calibration.maxima.tolist() == [3.0, 5.0]
+    rng = np.random.default_rng(1)
+    x = Encoded({"v": rng.normal(size=(60, 2)).astype(np.float32)})
+    support = Support(Labelled(x.take(np.arange(2)), np.zeros(2, np.int64)), x, ("t",))
+    learner = LEARNERS.load("k_nearest")()
+    plain = calibrate(learner, support)[1]
+    few = calibrate(learner, support, wholes=np.arange(60) % 5)[1]
+    np.testing.assert_array_equal(plain.scores, few.scores)
+    assert len(few.maxima) == 0

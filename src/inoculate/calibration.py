@@ -4,6 +4,10 @@ A benign record's p-value is the share of benign records that score as high. If 
 the scanned benign records are exchangeable, at most a share ``rate`` of them gets a p-value of
 ``rate`` or less, whatever the scores are. Contaminated background makes it conservative.
 
+Where records are windows of something longer, a trace say, those of one trace are much alike: they
+are kept on one side of every split, and the largest score of each background trace is kept
+too. Against these a trace of n windows is judged as a whole, whose n chances they had as well.
+
 Ties count against the alarm: a record that scores the same as a background record is held to
 be no stranger than it, so tied scores can lower the realised rate but never raise it.
 
@@ -15,7 +19,7 @@ References:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -23,9 +27,12 @@ import numpy.typing as npt
 
 from inoculate.errors import TaskError
 from inoculate.learner import Detector, Learner
-from inoculate.task import FloatArray, Support
+from inoculate.task import FloatArray, IntArray, Support
 
 Float64 = npt.NDArray[np.float64]
+
+FEWEST_WHOLES = 20
+"""With fewer traces in the background their windows are taken for records of their own."""
 
 CROSS_BELOW = 2_000
 """With fewer background records, every one both adapts and calibrates (cross-conformal)."""
@@ -39,6 +46,8 @@ class Calibration:
 
     Args:
         scores: (n,) finite alarm scores in increasing order, at least one.
+        maxima: (m,) the largest score of each whole thing that records are windows of, in
+            increasing order; empty where records stand alone.
 
     Raises:
         TaskError: no score, one that is not finite, or not in increasing order.
@@ -52,17 +61,33 @@ class Calibration:
     """
 
     scores: Float64
+    maxima: Float64 = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         """Check the scores."""
-        s = self.scores
-        if s.ndim != 1 or not len(s) or not np.isfinite(s).all() or (np.diff(s) < 0).any():
+        for s in (self.scores, self.maxima):
+            if s.ndim != 1 or not np.isfinite(s).all() or (np.diff(s) < 0).any():
+                raise TaskError("calibration needs finite scores in increasing order")
+        if not len(self.scores):
             raise TaskError("calibration needs finite scores in increasing order, at least one")
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating]) -> "Calibration":
-        """Return the calibration of scores in any order."""
-        return cls(np.sort(np.asarray(scores, np.float64)))
+    def of(
+        cls, scores: npt.NDArray[np.floating], wholes: npt.NDArray[np.int64] | None = None
+    ) -> "Calibration":
+        """Return the calibration of scores in any order.
+
+        Args:
+            scores: (n,).
+            wholes: (n,) which whole thing each record is a window of; None where they stand alone.
+        """
+        known = np.asarray(scores, np.float64)
+        if wholes is None:
+            return cls(np.sort(known))
+        names, place = np.unique(wholes, return_inverse=True)
+        maxima = np.full(len(names), -np.inf)
+        np.maximum.at(maxima, place, known)
+        return cls(np.sort(known), np.sort(maxima))
 
     def __len__(self) -> int:
         """Return the number of background records it rests on."""
@@ -126,8 +151,14 @@ def realised_rate(calibration: Calibration, benign: npt.NDArray[np.floating], ra
 
 
 def calibrate(
-    learner: Learner, support: Support, *, seed: int = 0, folds: int = 5, reference: int = 1_000
-) -> tuple[Detector, Calibration, npt.NDArray[np.int64]]:
+    learner: Learner,
+    support: Support,
+    *,
+    seed: int = 0,
+    folds: int = 5,
+    reference: int = 1_000,
+    wholes: IntArray | None = None,
+) -> tuple[Detector, Calibration, IntArray]:
     """Adapt a detector and calibrate it on the same background, never on records it has seen.
 
     Up to ``CROSS_BELOW`` background records: each fold is scored by a detector adapted without
@@ -139,7 +170,9 @@ def calibrate(
         support: the examples and all background.
         seed: of the folds or the draw, and of the adaptation.
         folds: parts of a small background.
-        reference: records of a large background to adapt on.
+        reference: records of a large background to adapt on; about so many with ``wholes``.
+        wholes: (n,) which whole thing each usual record is a window of. They stay together where
+            there are ``FEWEST_WHOLES`` of them or more, and else are not regarded.
 
     Returns:
         The detector, its calibration, and the rows of the usual background (twins left out)
@@ -153,24 +186,61 @@ def calibrate(
     if n < 2:
         raise TaskError(f"calibration needs at least two background records, here is {n}")
     order = np.random.default_rng(seed).permutation(n)
+    if wholes is not None and len(np.unique(wholes)) < FEWEST_WHOLES:
+        wholes = None
     if n >= CROSS_BELOW:
-        rows, rest = np.sort(order[:reference]), order[reference : reference + MOST]
+        rows, rest = _split(order, reference, wholes)
         detector = learner.adapt(support.with_usual(rows), seed=seed)
-        held_out = detector.score(usual.take(np.sort(rest))).alarm()
-        return detector, Calibration.of(held_out), rows
-    scores = cross_scores(learner, support, order, folds=min(folds, n), seed=seed)
+        held_out = detector.score(usual.take(rest)).alarm()
+        return detector, Calibration.of(held_out, None if wholes is None else wholes[rest]), rows
+    scores = cross_scores(learner, support, order, folds=min(folds, n), seed=seed, wholes=wholes)
     detector = learner.adapt(support, seed=seed)
-    return detector, Calibration.of(scores), np.arange(n, dtype=np.int64)
+    return detector, Calibration.of(scores, wholes), np.arange(n, dtype=np.int64)
+
+
+def _split(order: IntArray, reference: int, wholes: IntArray | None) -> tuple[IntArray, IntArray]:
+    """Return the rows to adapt on and those to calibrate with, in order."""
+    if wholes is None:
+        return np.sort(order[:reference]), np.sort(order[reference : reference + MOST])
+    names, first, sizes = np.unique(wholes[order], return_index=True, return_counts=True)
+    chosen, total = [], 0
+    for at in np.argsort(first):
+        # a trace as long as that is left to calibrate
+        if total < reference and total + sizes[at] <= 2 * reference:
+            chosen.append(names[at])
+            total += int(sizes[at])
+    mine = np.isin(wholes, chosen or [names[sizes.argmin()]])
+    return np.flatnonzero(mine), np.flatnonzero(~mine)
 
 
 def cross_scores(
-    learner: Learner, support: Support, order: npt.NDArray[np.int64], *, folds: int, seed: int
+    learner: Learner,
+    support: Support,
+    order: IntArray,
+    *,
+    folds: int,
+    seed: int,
+    wholes: IntArray | None = None,
 ) -> FloatArray:
-    """Return each usual record's alarm score by a detector adapted without its fold, (n,)."""
+    """Return each usual record's alarm score by a detector adapted without its fold, (n,).
+
+    Args:
+        learner: a prior; not changed.
+        support: the examples and all background.
+        order: of the usual records, or of what they are windows of, when dealt to folds.
+        folds: so many.
+        seed: of the adaptation.
+        wholes: (n,) which whole thing each record is a window of; its windows share a fold.
+    """
     usual = support.usual()
     scores = np.empty(len(order), np.float32)
+    dealt = np.empty(len(order), np.int64)
+    dealt[order] = np.arange(len(order)) % folds
+    if wholes is not None:
+        fold_of = {name: i for i, name in enumerate(dict.fromkeys(wholes[order].tolist()))}
+        dealt = np.array([fold_of[name] % folds for name in wholes.tolist()])
     for fold in range(folds):
-        out = np.sort(order[fold::folds])
+        out = np.flatnonzero(dealt == fold)
         kept = np.setdiff1d(order, out)
         detector = learner.adapt(support.with_usual(kept), seed=seed)
         scores[out] = detector.score(usual.take(out)).alarm()

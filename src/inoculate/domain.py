@@ -109,6 +109,8 @@ class Domain(ABC):
         unit: what a record is ("flow", "row").
         identity: frame columns that tell an analyst which record it is. They are shown, may
             group records, and never enter ``encode``.
+        part_of: identity column that names the longer thing a record is a window of, a trace say,
+            whose verdict is the maximum over its windows; "" where records stand alone.
         made_of: kind of the records that this format's are made of, a tree of events, say; such a
             format is taken by its name or by a detector of its kind only. "" for all others.
         whole_files: True where a record is a whole file, so that ``read_files`` may look at
@@ -119,6 +121,7 @@ class Domain(ABC):
     unit: ClassVar[str]
     identity: ClassVar[tuple[str, ...]] = ()
     whole_files: ClassVar[bool] = False
+    part_of: ClassVar[str] = ""
     made_of: ClassVar[str] = ""
 
     @abstractmethod

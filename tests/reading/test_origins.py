@@ -107,3 +107,8 @@ def test_a_record_without_identity_is_known_by_its_reasons_values_then_by_its_sc
     marks = [fingerprint(f, ROOT) for f in (row, same, other, bare, replace(bare, score=0.5))]
     assert marks[0] == marks[1]
     assert len(set(marks[1:])) == 4
+
+
+def test_a_window_of_a_line_is_in_that_line():
+    place = place_of("d/a.zip!t.txt:3@100")
+    assert (place.path, place.inside, place.line, place.number) == ("d/a.zip", "t.txt", 3, 100)

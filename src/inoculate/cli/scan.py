@@ -9,6 +9,7 @@ from inoculate.cli import terminal
 from inoculate.errors import InputError
 from inoculate.finding import Finding, Report
 from inoculate.render._text import counted, skipped
+from inoculate.render._verdicts import judged
 
 
 def scan_command(
@@ -110,5 +111,7 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"{report.n_excepted:,} more were excepted"
     if report.n_silenced:
         yield f"{report.n_silenced:,} more were silenced by comments"
+    if report.n_wholes:
+        yield judged(report)
     yield from report.notes
     yield from skipped(report)

@@ -2,7 +2,8 @@
 
 Every format writes origins of the same few forms: ``conn.log:17`` (a line), ``src/a.py:10-25``
 (lines), ``src/a.js:10:31`` (a line and a column), ``traffic.pcap#1234`` (a record by its
-number), ``b.exe`` (a whole file), each of them also in an archive, ``dir/a.zip!inner/b.exe``.
+number), ``trace.txt:3@100`` (a line and a number in it), ``b.exe`` (a whole file), each of them
+also in an archive, ``dir/a.zip!inner/b.exe``.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from inoculate.finding import Finding
 
 STDIN = "stdin"
 _LINES = re.compile(r":(\d{1,10})(?:-(\d{1,10})|:(\d{1,10}))?\Z")
+_WINDOW = re.compile(r":(\d{1,10})@(\d{1,15})\Z")
 _NUMBER = re.compile(r"[#@](\d{1,15})\Z")
 # only what ends as an archive does: "!" is legal in any file's name
 _ARCHIVE = re.compile(
@@ -81,6 +83,9 @@ def place_of(origin: str) -> Place:
         line = line if 1 <= line <= _MOST else None
         last = last if line and line <= last <= _MOST else None
         column = column if line and 1 <= column <= _MOST else None
+    elif found := _WINDOW.search(origin):
+        line, number, origin = int(found[1]), int(found[2]), origin[: found.start()]
+        line = line if 1 <= line <= _MOST else None
     elif found := _NUMBER.search(origin):
         number, origin = int(found[1]), origin[: found.start()]
     inside = ""

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 from inoculate.finding import SCHEMA_VERSION, Finding, Renderer, Report
 from inoculate.render._text import plain
+from inoculate.render._verdicts import as_json
 
 
 class Jsonl(Renderer):
     r"""One JSON object a line, ASCII only (everything else as ``\u....``).
 
     Keys are ``schema_version`` and those of ``finding.Finding``; a value that is not a finite
-    number is null. Nothing but findings is written, so the number of lines is their number.
+    number is null. Lines with ``finding_id`` are the findings. Where records are windows of
+    something longer, those with ``verdict_on`` come last, one for each of these that alarms.
 
     References:
         JSON Lines, https://jsonlines.org.
@@ -27,8 +29,8 @@ class Jsonl(Renderer):
         return "".join(json.dumps(_line(f), allow_nan=False) + "\n" for f in findings)
 
     def end(self, report: Report) -> str:
-        """Return nothing: every finding was written."""
-        return ""
+        """Return the verdicts, if any: every finding was written."""
+        return "".join(json.dumps(as_json(v), allow_nan=False) + "\n" for v in report.verdicts)
 
 
 def _line(finding: Finding) -> dict[str, Any]:

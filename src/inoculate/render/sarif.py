@@ -11,10 +11,9 @@ from inoculate.finding import NOVELTY, Finding, Renderer, Report
 from inoculate.reading.origins import Place, Root, fingerprint, place_of, uri, without_place
 from inoculate.render._severity import level, severity, weaknesses
 from inoculate.render._text import clean, counted, plain, share, skipped, strongest, who
-from inoculate.render._verdicts import as_json
+from inoculate.render._verdicts import in_json
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-MOST_VERDICTS = 1_000
 MOST_RESULTS = 25_000
 _MOST_RELATED = 20
 _MOST_REASONS = 10
@@ -109,9 +108,7 @@ def _run(report: Report, rules: list[str], n_written: int) -> dict[str, Any]:
         "skipped": sum(report.skipped.values()),
         "filesLeftOut": sum(report.left_out.values()),
     }
-    if report.n_wholes:
-        properties["wholes"] = report.n_wholes
-        properties["verdicts"] = [as_json(v) for v in report.verdicts[:MOST_VERDICTS]]
+    properties |= in_json(report)
     return {
         "tool": {"driver": driver},
         # tells two detectors' uploads for one commit apart

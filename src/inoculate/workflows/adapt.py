@@ -12,7 +12,7 @@ from inoculate.domain import Batch, View
 from inoculate.errors import ArtifactError, InputError
 from inoculate.learner import Learner
 from inoculate.registry import LEARNERS
-from inoculate.store.detector import StoredPrior, load_prior, save_detector
+from inoculate.store.detector import MAXIMA, StoredPrior, load_prior, save_detector
 from inoculate.store.manifest import (
     LearnerEntry,
     Manifest,
@@ -27,6 +27,7 @@ from inoculate.workflows.intake import Intake, Sample
 from inoculate.workflows.material import Material, read_material
 from inoculate.workflows.promises import Promises, make_promises
 from inoculate.workflows.usual import usual
+from inoculate.workflows.verdicts import wholes_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +83,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         seed=request.seed,
         # a labelled source holds more than examples, so it knows what else their hosts did
         context="yes" if request.label and request.context == "auto" else request.context,
+        wholes=wholes_of(background.domain, Batch(background.frame)),
     )
     promises = make_promises(
         fitted,
@@ -118,12 +120,19 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         fitted.support,
         scores,
         state=state,
-        extra=dict(
-            zip(LEFT_OUT, (np.array(fitted.left_out, np.int64), fitted.p_values), strict=True)
-        ),
+        extra=_extra(fitted, whole=background.frame.height == background.n_seen),
         held_out=fitted.held_out,
     )
     return report
+
+
+def _extra(fitted: Fitted, *, whole: bool) -> dict[str, np.ndarray]:
+    """Return the arrays kept beside; ``whole`` where the background was no sample of windows."""
+    left_out = (np.array(fitted.left_out, np.int64), fitted.p_values)
+    extra: dict[str, np.ndarray] = dict(zip(LEFT_OUT, left_out, strict=True))
+    if whole and len(fitted.calibration.maxima):
+        extra[MAXIMA] = fitted.calibration.maxima.astype(np.float32)
+    return extra
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from inoculate.finding import Family, Finding
 
-_PLACE = re.compile(r"[:#@]\d+$")
+_PLACE = re.compile(r"(?::\d+(?:@\d+)?|[#@]\d+)$")
 
 
 class Families:

@@ -76,6 +76,7 @@ def fit(
     rate: float,
     seed: int,
     context: Context = "auto",
+    wholes: npt.NDArray[np.int64] | None = None,
 ) -> Fitted:
     """Adapt, calibrate, and leave examples out one at a time.
 
@@ -86,13 +87,14 @@ def fit(
         rate: false-alarm rate that "enough found" is judged at.
         seed: of the adaptation.
         context: whether columns that tell of other records count.
+        wholes: which whole thing each usual record is a window of, as ``calibrate`` takes it.
     """
     known = _both_sides_know(views, support)
     own = {v.name: known[v.name] & _own(v) for v in views}
     notes = _lacking(known)
 
     def make(keep: Keep, *more: str) -> Fitted:
-        return _make(learner, views, support, keep, seed, (*notes, *more))
+        return _make(learner, views, support, keep, seed, (*notes, *more), wholes)
 
     if context == "yes" or all((known[name] == own[name]).all() for name in known):
         return make(known)
@@ -111,6 +113,7 @@ def _make(
     keep: Keep,
     seed: int,
     notes: tuple[str, ...],
+    wholes: npt.NDArray[np.int64] | None,
 ) -> Fitted:
     """Adapt on some columns; a prior with fixed columns sees the others as unknown."""
     if learner.meta_trained and not learner.schema_free:
@@ -121,7 +124,7 @@ def _make(
             View(v.name, tuple(c for c, k in zip(v.columns, keep[v.name], strict=True) if k))
             for v in views
         ]
-    detector, calibration, reference = calibrate(learner, support, seed=seed)
+    detector, calibration, reference = calibrate(learner, support, seed=seed, wholes=wholes)
     used = support.with_usual(reference)
     left_out, p_values = leave_out(learner, used, calibration, seed=seed)
     held_out = _held_out(support.usual(), reference)

@@ -229,6 +229,8 @@ def report(
     notes = [line for line in (scanner.note, *scanner.notes, drift) if line]
     notes += scanner.exceptions.notes() if scanner.exceptions else ()
     notes += scanner.comments.notes() if scanner.comments else ()
+    verdicts = scanner.verdicts.finish()
+    notes += scanner.verdicts.notes()
     return Report(
         detector=scanner.name,
         threats=scanner.classes,
@@ -249,6 +251,9 @@ def report(
         n_files=intake.n_files,
         n_silenced=scanner.comments.n_silenced if scanner.comments else 0,
         silenced=tuple(scanner.comments.kept) if scanner.comments else (),
+        verdicts=verdicts,
+        n_wholes=scanner.verdicts.n_wholes,
+        whole=scanner.verdicts.noun,
     )
 
 

@@ -19,6 +19,7 @@ from inoculate.workflows.comments import Comments
 from inoculate.workflows.drift import Drift
 from inoculate.workflows.exceptions import Exceptions
 from inoculate.workflows.families import Families
+from inoculate.workflows.verdicts import Verdicts
 
 _BINS = 60
 
@@ -48,6 +49,7 @@ class Scanner:
         drift: compares the records with the background; None does not.
         detector, views: as given.
         families: the findings so far by threat.
+        verdicts: on what the records are windows of.
         notes: one line for each format that does not know much of what the background knew.
     """
 
@@ -74,6 +76,7 @@ class Scanner:
         self.comments: Comments | None = None
         self.baseline: Baseline | None = None
         self.drift: Drift | None = None
+        self.verdicts = Verdicts(calibration, self.rate, self.classes)
         self._told: set[type[Domain]] = set()
         known = ~np.isnan(background.stacked())
         self._expected = known.mean(axis=0) > 0.5 if len(known) else np.zeros(0, bool)
@@ -101,8 +104,10 @@ class Scanner:
         hits = np.flatnonzero(alarm >= self.threshold)
         if self.drift is not None:
             self.drift.add(x, alarm)
+        over = hits
         if self.exceptions is not None:
             hits = hits[self.exceptions.left(self.bare(domain, batch, scores, hits))]
+        self.verdicts.add(domain, batch, alarm, scores.best(), np.setdiff1d(over, hits))
         if not len(hits):
             return self.comments.left((), batch, hits) if self.comments is not None else []
         best = scores.best()[hits]

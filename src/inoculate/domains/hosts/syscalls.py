@@ -6,9 +6,9 @@ on a single host. What a process asks of the kernel shows what it does, whatever
 A record is a window of at most 200 consecutive calls of one trace; the windows of a long trace
 begin 100 calls apart. A trace is one thread where the source tells them apart (the column
 ``trace``: ``pid 17``), else one line of a file of sequences, else the whole file. A finding
-is a window; the verdict on a trace is the maximum over its windows, grouped by ``trace``. A
-threshold that is to hold for traces is calibrated on maxima; a trace of up to 4,096 calls can be
-encoded as one record, by a frame whose ``calls`` hold the whole.
+is a window; the verdict on a trace is the maximum over its windows, calibrated on the maxima of
+the background's traces. A trace of up to 4,096 calls can be encoded as one record, by a frame whose
+``calls`` hold the whole.
 
 Formats: strace(1), with or without process ids, times (``-t``, ``-r``), call numbers (``-n``) and
 process names (``-Y``); an unfinished call counts where it begins. Sysdig's and Falco's events
@@ -52,6 +52,7 @@ class Syscalls(Domain):
     kind: ClassVar[str] = "syscalls"
     unit: ClassVar[str] = "trace window"
     identity: ClassVar[tuple[str, ...]] = ("trace", "process", "first_call")
+    part_of: ClassVar[str] = "trace"
 
     def sniff(self, source: Source) -> float:
         """Return 0.9 or more for calls by name, 0.4 for lines of nothing but small numbers."""
