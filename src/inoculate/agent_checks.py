@@ -13,6 +13,7 @@ Example:
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +137,7 @@ def check_memory_refuses_what_does_not_fit(agent: Agent) -> None:
     for name, value in memory.items():
         for bad in ({}, {name: np.zeros((*np.shape(value), 3))}):
             rest = {k: v for k, v in memory.items() if k != name}
-            _assert_refused(lambda held={**rest, **bad}: agent.adapt(SPACE).remember(held), name)
+            _assert_refused(partial(agent.adapt(SPACE).remember, {**rest, **bad}), name)
 
 
 def check_odd_rewards_are_survived(agent: Agent) -> None:
@@ -183,7 +184,7 @@ def check_state_refuses_what_does_not_fit(agent: Agent) -> None:
         rest = {k: v for k, v in state.items() if k != name}
         for bad in ({}, {name: np.zeros((*np.shape(value), 3))}, {name: _unknown(value)}):
             fresh = type(agent)(**agent.hyperparameters())
-            _assert_refused(lambda to=fresh, held={**rest, **bad}: to.load_state(held), name)
+            _assert_refused(partial(fresh.load_state, {**rest, **bad}), name)
 
 
 def _unknown(value: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -57,7 +57,7 @@ class RlSquared(Agent):
         self._space: Space | None = None
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
-        """Learn from many programs; ``curve`` grows by the mean return of each iteration.
+        """Learn from many programs; ``curve`` grows by each iteration's progress.
 
         Raises:
             TaskError: there is no program.

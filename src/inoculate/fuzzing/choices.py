@@ -19,13 +19,14 @@ class Heads:
         actions: how many choices each part has.
 
     Attributes:
+        sizes: (4,) choices of each part.
         width: logits of all parts together.
         owner: (width,) which part a logit belongs to.
         starts: (4,) first logit of each part.
     """
 
     def __init__(self, actions: tuple[int, ...]) -> None:
-        sizes = np.array(actions)
+        self.sizes = sizes = np.array(actions)
         self.width = int(sizes.sum())
         self.owner = np.repeat(np.arange(len(sizes)), sizes)
         self.starts = np.cumsum(sizes) - sizes

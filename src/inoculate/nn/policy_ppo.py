@@ -5,7 +5,7 @@ References:
     arXiv 1707.06347, 2017, equation 7 and algorithm 1.
     Schulman, Moritz, Levine, Jordan and Abbeel, "High-Dimensional Continuous Control Using
     Generalized Advantage Estimation", ICLR 2016, equation 16.
-    Departures: rewards are in units of their program's mean reward so far, and advantages are
+    Departures: rewards are told in time by a program's ``Yardstick``, and advantages are
     standardised within each program, since programs differ by orders of magnitude in what
     there is to find; the loss of the value is Huber's.
 """
@@ -24,13 +24,13 @@ from inoculate.errors import TaskError
 from inoculate.fuzzing.choices import Scale
 from inoculate.fuzzing.trajectories import Trajectory, collect
 from inoculate.nn.outer_loop import one_thread
+from inoculate.nn.policy_yardstick import Yardstick
+from inoculate.task import FloatArray
 
 _CLIP = 0.2
 _VALUE_WEIGHT = 0.5
 _LARGEST_GRADIENT = 0.5
-_FURTHEST = 0.03
-_PACE = 0.2
-_LEAST = 1e-3
+_FURTHEST = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Outer:
     n_iterations: int
     n_programs: int = 8
     n_trajectories: int = 2
-    n_passes: int = 4
+    n_passes: int = 8
     n_rows: int = 32
     rate: float = 1e-3
-    discount: float = 0.99
+    discount: float = 0.995
     trace: float = 0.95
     entropy: float = 0.01
 
@@ -110,6 +110,10 @@ class PolicyNet(nn.Module):
     def acting(self, *, seed: int) -> Policy:
         """Return the policy as it acts now, without torch."""
 
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return parameters, and how much faster than ``Outer.rate`` they learn."""
+        return [(list(self.parameters()), 1.0)]
+
     def cut(self, batch: Batch) -> Batch:
         """Return the rows that a step of the optimiser is made of; here whole trajectories."""
         return batch
@@ -123,7 +127,7 @@ def log_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Return log-probability of actions (..., 4) and entropy of the choice, both (...)."""
     chosen, entropy = torch.zeros(actions.shape[:-1]), torch.zeros(actions.shape[:-1])
-    for part, found in enumerate(logits.split(list(sizes), dim=-1)):
+    for part, found in enumerate(torch.split(logits, list(sizes), dim=-1)):
         log_p = found.log_softmax(-1)
         chosen = chosen + log_p.gather(-1, actions[..., part, None]).squeeze(-1)
         entropy = entropy - (log_p.exp() * log_p).sum(-1)
@@ -185,12 +189,14 @@ def standardised(advantage: Tensor, weight: Tensor, group: int) -> Tensor:
     return (centred / (spread + 1e-6) * w).reshape(advantage.shape)
 
 
-def _estimated(net: PolicyNet, batch: Batch, unit: Tensor, outer: Outer) -> Batch:
+def _estimated(net: PolicyNet, batch: Batch, worth: Sequence[FloatArray], outer: Outer) -> Batch:
     """Return the batch with old log-probabilities, advantages and targets."""
+    rewards = torch.zeros_like(batch.rewards)
+    for row, one in zip(rewards, worth, strict=True):
+        row[: len(one)] = torch.from_numpy(one * np.float32(1 - outer.discount))
     with torch.no_grad():
         logits, values = net(batch)
         old, _ = log_probabilities(logits, batch.actions, net.space.actions)
-        rewards = batch.rewards / unit[:, None] * (1 - outer.discount)
         found = gae(rewards, values, batch.weight, discount=outer.discount, trace=outer.trace)
         better = standardised(found, batch.weight, outer.n_trajectories)
     return replace(batch, old=old, advantage=better, target=found + values)
@@ -224,10 +230,11 @@ def improve(
         outer: how.
         left: share of the training that lies ahead, 0 to 1.
     """
-    optimiser.param_groups[0]["lr"] = outer.rate * (0.1 + 0.9 * left)
+    for group, (_, faster) in zip(optimiser.param_groups, net.rates(), strict=True):
+        group["lr"] = outer.rate * faster * (0.1 + 0.9 * left)
     for _ in range(outer.n_passes):
         rows = net.cut(batch)
-        for part in torch.arange(len(rows.x)).split(outer.n_rows):
+        for part in torch.split(torch.arange(len(rows.x)), outer.n_rows):
             # neighbours are of one program: every step takes its rows from all over the batch
             mixed = (part * _stride(len(rows.x))) % len(rows.x)
             loss, far = loss_of(net, rows.take(mixed), entropy=outer.entropy * left)
@@ -254,10 +261,10 @@ def train(
     *,
     seed: int,
 ) -> Iterator[tuple[Net, float]]:
-    """Yield the net after each iteration, and the mean return of its trajectories.
+    """Yield the net after each iteration, and how far its trajectories came.
 
-    Returns are in units of the mean return of the program's trajectories so far, so 1.0 at the
-    first visits; above it, the policy finds more than it did.
+    That is relative to the first visits of the same programs: 2.0 means that they found as
+    much as would have taken the policy of the first visit four times as long.
 
     Args:
         environments: programs; looked up when one is needed, so they may be compiled then.
@@ -272,9 +279,10 @@ def train(
         raise TaskError("meta-training needs at least one program")
     rng = np.random.default_rng(seed)
     space, n_programs = environments[0].space, min(outer.n_programs, len(environments))
-    units: dict[int, float] = {}
+    yardsticks: dict[int, Yardstick] = {}
     net = build(space, _plain(space))
-    optimiser = torch.optim.Adam(net.parameters(), lr=outer.rate, eps=1e-5)
+    groups = [{"params": params} for params, _ in net.rates()]
+    optimiser = torch.optim.Adam(groups, lr=outer.rate, eps=1e-5)
     order: list[int] = []
     for i in range(outer.n_iterations):
         while len(order) < n_programs:
@@ -283,12 +291,12 @@ def train(
         found = _collected(net, environments, which, outer.n_trajectories, rng)
         if i == 0:
             net.scale = Scale.of(np.concatenate([one.observations for one in found]))
-        relative = _in_units(found, np.repeat(which, outer.n_trajectories).tolist(), units)
+        worth = _told_in_time(found, np.repeat(which, outer.n_trajectories).tolist(), yardsticks)
         with one_thread():
-            batch = _estimated(net, pad(found, net.scale), relative, outer)
+            batch = _estimated(net, pad(found, net.scale), worth, outer)
             if i:  # the first trajectories were seen unscaled: they only set the scale
                 improve(net, optimiser, batch, outer, left=1 - i / outer.n_iterations)
-        yield net, float(np.mean([one.total / len(one) for one in found] / relative.numpy()))
+        yield net, float(np.mean([one.mean() for one in worth]))
 
 
 def _plain(space: Space) -> Scale:
@@ -311,11 +319,11 @@ def _collected(
     return found
 
 
-def _in_units(found: Sequence[Trajectory], of: Sequence[int], units: dict[int, float]) -> Tensor:
-    """Return each trajectory's unit, the first mean reward of its program; keep the new ones."""
-    means: dict[int, list[float]] = {}
-    for one, program in zip(found, of, strict=True):
-        means.setdefault(program, []).append(one.total / len(one))
-    for program, some in means.items():
-        units.setdefault(program, max(float(np.mean(some)), _LEAST))
-    return torch.tensor([units[program] for program in of], dtype=torch.float32)
+def _told_in_time(
+    found: Sequence[Trajectory], of: Sequence[int], yardsticks: dict[int, Yardstick]
+) -> list[FloatArray]:
+    """Return each trajectory's progress; keep yardsticks of programs seen first."""
+    for program in set(of) - set(yardsticks):
+        first = [one for one, which in zip(found, of, strict=True) if which == program]
+        yardsticks[program] = Yardstick(first)
+    return [yardsticks[p].progress(one.rewards) for one, p in zip(found, of, strict=True)]

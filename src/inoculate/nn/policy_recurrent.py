@@ -57,16 +57,17 @@ class RecurrentNet(PolicyNet):
     def cut(self, batch: Batch) -> Batch:
         """Return chunks of 64 decisions; gradients do not cross from one to the next."""
         b, t = batch.weight.shape
-        n = -(-t // _CHUNK)
+        length = min(_CHUNK, t)
+        n = -(-t // length)
         with torch.no_grad():
             states = self._states(batch)
         first = torch.zeros(b, 1, states.shape[2])
-        start = torch.cat([first, states[:, _CHUNK - 1 : t - 1 : _CHUNK]], dim=1)
+        start = torch.cat([first, states[:, length - 1 : t - 1 : length]], dim=1)
 
         def chunks(values: Tensor) -> Tensor:
-            padded = values.new_zeros((b, n * _CHUNK, *values.shape[2:]))
+            padded = values.new_zeros((b, n * length, *values.shape[2:]))
             padded[:, :t] = values
-            return padded.reshape(b * n, _CHUNK, *values.shape[2:])
+            return padded.reshape(b * n, length, *values.shape[2:])
 
         names = [name for name in Batch.__slots__ if name != "start"]
         each = {name: chunks(getattr(batch, name)) for name in names}
@@ -76,11 +77,12 @@ class RecurrentNet(PolicyNet):
     def arrays(self) -> Mapping[str, npt.NDArray[np.float32]]:
         """Return what the policy needs to act, by name."""
         with torch.no_grad():
+            gru = dict(self.gru.named_parameters())
             named = {
-                "w_in": self.gru.weight_ih_l0.T,
-                "w_hidden": self.gru.weight_hh_l0.T,
-                "b_in": self.gru.bias_ih_l0,
-                "b_hidden": self.gru.bias_hh_l0,
+                "w_in": gru["weight_ih_l0"].T,
+                "w_hidden": gru["weight_hh_l0"].T,
+                "b_in": gru["bias_ih_l0"],
+                "b_hidden": gru["bias_hh_l0"],
                 "w_out": self.out.weight.T,
                 "b_out": self.out.bias,
             }

@@ -8,8 +8,10 @@ References:
     one trajectory, and what is found before a step counts in the return too, so that the
     choices a step learns from get credit for what it leads to.
     Li, Zhou, Chen and Li, "Meta-SGD", arXiv 1707.09835, 2017, equation 1: sizes of steps are
-    learned; here one for each part of an action, not each weight.
+    learned; here one for each part of an action, not each weight, and by its logarithm.
 """
+
+import math
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from inoculate.fuzzing.linear_policy import LinearPolicy, LinearStart, advantage
 from inoculate.nn.policy_ppo import Batch, PolicyNet
 
 _N_VALUE = 32
+_FASTER = 10.0
 
 
 class UnrolledNet(PolicyNet):
@@ -40,7 +43,7 @@ class UnrolledNet(PolicyNet):
         self.window = window
         self._owner = torch.from_numpy(heads.owner)
         self.weight = nn.Parameter(torch.zeros(space.n_observed + 1, heads.width))
-        self.step = nn.Parameter(torch.full((2, len(space.actions)), rate))
+        self.log_step = nn.Parameter(torch.full((2, len(space.actions)), math.log(rate)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.value = nn.Sequential(
@@ -48,13 +51,18 @@ class UnrolledNet(PolicyNet):
             )
         nn.init.zeros_(self.value[2].weight)  # type: ignore[arg-type]
 
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return parameters and how fast each learns: sizes of steps by a tenth of their own."""
+        rest = [p for name, p in self.named_parameters() if name != "log_step"]
+        return [(rest, 1.0), ([self.log_step], _FASTER)]
+
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return logits (B, T, width) and values (B, T)."""
         x = torch.cat([batch.x, torch.ones(*batch.x.shape[:2], 1)], dim=-1)
         weight = self.weight.expand(len(x), -1, -1)
         rows = torch.zeros(x.shape[-1], dtype=torch.int64)
         rows[:-1] = 1
-        sizes = self.step[rows][:, self._owner]
+        sizes = self.log_step.exp()[rows][:, self._owner]
         logits = []
         for at in range(0, x.shape[1], self.window):
             part = slice(at, at + self.window)
@@ -67,7 +75,7 @@ class UnrolledNet(PolicyNet):
 
     def _gradient(self, logits: Tensor, x: Tensor, batch: Batch, part: slice) -> Tensor:
         """Return ``linear_policy.policy_gradient`` of every row, (B, n_observed + 1, width)."""
-        chances = [p.softmax(-1) for p in logits.split(list(self.space.actions), dim=-1)]
+        chances = [p.softmax(-1) for p in torch.split(logits, list(self.space.actions), dim=-1)]
         actions = batch.actions[:, part]
         ones = [
             nn.functional.one_hot(actions[..., i], size)
@@ -80,7 +88,7 @@ class UnrolledNet(PolicyNet):
     def start(self) -> LinearStart:
         """Return where the policy starts now."""
         with torch.no_grad():
-            weight, step = self.weight.numpy().copy(), self.step.numpy().copy()
+            weight, step = self.weight.numpy().copy(), self.log_step.exp().numpy()
         return LinearStart(weight, step, self.scale, self.window)
 
     def acting(self, *, seed: int) -> Policy:
