@@ -56,8 +56,26 @@ def test_no_rule_is_an_error_and_no_file(folder):
     assert "\n" not in str(done.exception) and not (folder / "no.yml").exists()
 
 
-def test_without_examples_it_says_what_it_needs(folder):
-    assert "--examples or --pairs, and --background" in str(run(folder).exception)
+def test_without_sources_the_rule_is_made_of_what_the_detector_kept(folder):
+    done = run(folder)
+    assert done.return_value == 0 and "examples: 3 of 3 match" in done.stderr
+    assert "kept with the detector" in done.stdout
+
+
+def test_a_detector_without_records_says_what_the_rule_needs(folder):
+    words = ["adapt", "-e", folder / "few.txt", "-b", folder / "week.txt", "--threat", "pipe"]
+    words += ["--input-format", "commands", "--learner", "k_nearest", "--no-records", "--quiet"]
+    bare = folder / "bare.detector"
+    done = CliRunner().invoke(app, [*map(str, words), "-o", str(bare)], standalone_mode=False)
+    assert done.exception is None and not (bare / "records.jsonl").exists()
+    words = ["rule", str(bare), "--format", "sigma"]
+    done = CliRunner().invoke(app, words, standalone_mode=False)
+    assert "--examples or --pairs and --background" in str(done.exception)
+    shown = CliRunner().invoke(app, ["show", str(bare)], standalone_mode=False).stdout
+    assert "keeps" not in shown
+    words = ["show", str(folder / "pipe.detector")]
+    shown = CliRunner().invoke(app, words, standalone_mode=False).stdout
+    assert "keeps           3 examples, 120 background records (" in shown
 
 
 def test_what_is_written_is_as_long_as_a_reader_can_take(folder):

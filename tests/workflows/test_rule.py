@@ -141,8 +141,6 @@ def test_more_alarms_of_the_tool_than_promised_are_no_rule(folder, monkeypatch):
 
 
 def test_what_a_request_lacks_is_said(folder):
-    with pytest.raises(InputError, match="keeps numbers, not records"):
-        make_rule(request(folder, examples=()))
     with pytest.raises(InputError, match="try --format sigma"):
         make_rule(request(folder, format="yara"))
     with pytest.raises(NotFoundError, match="no rules plugin 'nonsense'"):

@@ -42,6 +42,11 @@ def adapt_command(
     ),
     input_format: str | None = terminal.FormatOption,
     skip_bad_records: bool = terminal.SkipOption,
+    records: bool = typer.Option(
+        True,
+        "--records/--no-records",
+        help="Keep the examples and some background in the detector, as inoculate rule needs.",
+    ),
     quiet: bool = terminal.QuietOption,
 ) -> int:
     """Make a detector from a handful of examples and your own background."""
@@ -65,6 +70,7 @@ def adapt_command(
             false_alarms=false_alarms,
             format=input_format,
             skip_bad_records=skip_bad_records,
+            keep_records=records,
         )
     )
     if not quiet:

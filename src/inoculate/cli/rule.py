@@ -18,10 +18,10 @@ def rule_command(
         ..., "--format", "-f", help="semgrep, sigma, suricata, yara or json."
     ),
     examples: list[str] = typer.Option(
-        [], "--examples", "-e", help="The examples again, as for adapt."
+        [], "--examples", "-e", help="Other examples than those kept in the detector."
     ),
     background: list[str] = typer.Option(
-        [], "--background", "-b", help="Mostly benign records of your own."
+        [], "--background", "-b", help="Other background than what was kept in the detector."
     ),
     contrary: list[str] = typer.Option(
         [], "--contrary", help="Records that the rule must not match, such as fixed code."

@@ -17,7 +17,7 @@ def show_command(
     json: bool = typer.Option(False, "--json", help="Print the whole manifest."),
 ) -> int:
     """Show what a detector is, what it was measured on and what it promises."""
-    from inoculate.workflows.show import show
+    from inoculate.workflows.show import kept, show
 
     manifest = show(Path(artifact) if Path(artifact).exists() else artifact)
     if json:
@@ -25,6 +25,8 @@ def show_command(
         return 0
     for name, text in lines(manifest):
         typer.echo(f"{name:<16}{text}")
+    if manifest.artifact == "detector" and (records := kept(Path(artifact))):
+        typer.echo(f"{'keeps':<16}{records}")
     return 0
 
 

@@ -32,6 +32,7 @@ from inoculate.store.manifest import (
     FORMAT_VERSION,
     HELD_OUT_FILE,
     LABELS_FILE,
+    RECORDS_FILE,
     ArrayEntry,
     Manifest,
 )
@@ -48,6 +49,7 @@ _LIMITS = {
     ARRAYS_FILE: MAX_ARRAYS_BYTES,
     HELD_OUT_FILE: 64 << 20,
     LABELS_FILE: 16 << 20,
+    RECORDS_FILE: 4 << 20,
 }
 _RACES = 100
 

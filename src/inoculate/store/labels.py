@@ -63,14 +63,15 @@ def read_labels(content: bytes, file: Path) -> tuple[Label, ...]:
                 raise ValueError("line too long")
             label = Label.model_validate_json(line)
         except (ValidationError, ValueError) as err:
-            raise ArtifactError(f"{file}:{number}: not a label: {_first(err)}") from err
+            raise ArtifactError(f"{file}:{number}: not a label: {first_problem(err)}") from err
         if (label.label == "threat") != (label.threat is not None):
             raise ArtifactError(f"{file}:{number}: a threat needs its name, a benign record none")
         labels.append(label)
     return tuple(labels)
 
 
-def _first(err: ValueError) -> str:
+def first_problem(err: ValueError) -> str:
+    """Return what a line fails on first, in one short line that prints."""
     if not isinstance(err, ValidationError):
         return str(err)
     problem = err.errors(include_url=False, include_context=False, include_input=False)[0]

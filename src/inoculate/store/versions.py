@@ -9,13 +9,19 @@ from pathlib import Path
 
 from inoculate.errors import InoculateError, InputError, NotFoundError
 from inoculate.store.artifact import MANIFEST_FILE, VERSIONS_FOLDER, Artifact, load, put
-from inoculate.store.manifest import ARRAYS_FILE, HELD_OUT_FILE, LABELS_FILE, Manifest
+from inoculate.store.manifest import (
+    ARRAYS_FILE,
+    HELD_OUT_FILE,
+    LABELS_FILE,
+    RECORDS_FILE,
+    Manifest,
+)
 from inoculate.store.placing import Content
 
 MOST_KEPT = 50
 """Versions kept beside the one in force and those that others were made from by labels alone."""
 
-_FILES = (MANIFEST_FILE, ARRAYS_FILE, LABELS_FILE, HELD_OUT_FILE)
+_FILES = (MANIFEST_FILE, ARRAYS_FILE, LABELS_FILE, HELD_OUT_FILE, RECORDS_FILE)
 
 
 def version_numbers(path: Path) -> list[int]:
@@ -91,7 +97,7 @@ def restore(path: Path, number: int) -> Manifest:
     if number == current.version:
         raise InputError(f"{path}: version {number} is in force already")
     place = version_path(path, number)
-    wanted = load(place, beside=(LABELS_FILE, HELD_OUT_FILE)).manifest
+    wanted = load(place, beside=(LABELS_FILE, HELD_OUT_FILE, RECORDS_FILE)).manifest
     files = dict(history(path, current))
     files |= {name: place / name for name in _FILES if (place / name).exists()}
     put(path, files, replaces=current)

@@ -24,6 +24,7 @@ from inoculate.store.versions import labelled
 from inoculate.workflows.adapt_request import AdaptRequest as AdaptRequest
 from inoculate.workflows.fitting import LEFT_OUT, Fitted, fit
 from inoculate.workflows.intake import Intake, Sample
+from inoculate.workflows.keeping import keep_records
 from inoculate.workflows.material import Material, read_material
 from inoculate.workflows.promises import Promises, make_promises
 from inoculate.workflows.usual import usual
@@ -93,6 +94,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         out=request.out,
     )
     seconds_adapt = time.perf_counter() - adapting
+    records, said = keep_records(material, seed=request.seed) if request.keep_records else (b"", ())
     report = AdaptReport(
         manifest=_manifest(request, material, opened, fitted, promises),
         promises=promises,
@@ -103,6 +105,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
             *material.notes,
             *examples.notes,
             *intake.notes,
+            *said,
             *_replaced(request.out),
         ),
         skipped=dict(intake.skipped),
@@ -122,6 +125,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         state=state,
         extra=_extra(fitted, whole=background.frame.height == background.n_seen),
         held_out=fitted.held_out,
+        records=records,
     )
     return report
 

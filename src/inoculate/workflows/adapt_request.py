@@ -30,6 +30,7 @@ class AdaptRequest:
             the examples' own columns do not suffice.
         format: name of a domain; None tells it from the bytes.
         skip_bad_records: count bad records and go on.
+        keep_records: keep examples and some background with the detector, as rules need them.
     """
 
     out: Path
@@ -48,3 +49,4 @@ class AdaptRequest:
     context: Context = "auto"
     format: str | None = None
     skip_bad_records: bool = False
+    keep_records: bool = True

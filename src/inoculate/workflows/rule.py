@@ -1,14 +1,10 @@
 """Use case: from a detector and the records it was adapted on to a rule that runs elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 
-from inoculate.domain import Domain
 from inoculate.errors import ArtifactError, InputError
 from inoculate.features.clauses import Bounds, Learned
 from inoculate.features.rule_search import (
@@ -22,20 +18,15 @@ from inoculate.features.rule_search import (
 )
 from inoculate.registry import RULES
 from inoculate.rule import BoolArray, Described, Replay, Rule, RuleLanguage
-from inoculate.store.artifact import load
-from inoculate.store.manifest import Manifest
-from inoculate.workflows.examples import Examples, read_examples
-from inoculate.workflows.intake import Intake, sample_records
-from inoculate.workflows.pairs import read_pairs
+from inoculate.store.artifact import Artifact, load
+from inoculate.store.manifest import RECORDS_FILE, Manifest
+from inoculate.workflows.intake import Intake
+from inoculate.workflows.rule_records import Known, read_known, threat_of
 from inoculate.workflows.rule_request import RuleRequest, provenance, replayed, rule_name
 
-MOST_BACKGROUND = 5_000
-MOST_EXAMPLES = 200
-LEAST_HALVED = 100
 MOST_LEFT_OUT = 20
 _TRIES = 6
 _NO_RULE = "no rule of bounded size separates the examples"
-_FILES = frozenset(("pe", "elf"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,17 +54,6 @@ class RuleReport:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """The records of a request, described; ``seen`` background rows the search may look at."""
-
-    examples: list[Described]
-    contrary: list[Described]
-    background: list[Described]
-    seen: BoolArray
-    languages: tuple[str, ...]
-
-
 def make_rule(request: RuleRequest) -> RuleReport:
     """Learn a rule, run it with its language's own tool, and return it if it keeps its promise.
 
@@ -86,10 +66,11 @@ def make_rule(request: RuleRequest) -> RuleReport:
         RecordError: a bad record, when they are not skipped.
     """
     language = RULES.load(request.format)()
-    manifest = _manifest(request)
+    artifact = _detector(request)
+    manifest = artifact.manifest
     _check(request, language, manifest)
     intake = Intake(request.input_format, request.skip_bad_records)
-    known = _read(request, intake, manifest)
+    known = read_known(request, intake, artifact)
     bounds = usual_bounds(
         len(known.examples),
         alarms=int(request.false_alarms * int(known.seen.sum())),
@@ -99,7 +80,7 @@ def make_rule(request: RuleRequest) -> RuleReport:
     facts = gather(language, known.examples, known.contrary, seen, clauses=bounds.clauses)
     draft = Rule(
         name=rule_name(manifest.name),
-        threat=_threat(request, manifest),
+        threat=threat_of(request, manifest),
         kind=manifest.kind,
         clauses=(),
         languages=known.languages,
@@ -108,19 +89,15 @@ def make_rule(request: RuleRequest) -> RuleReport:
     return _report(request, manifest, known, (rule, replay, learned), facts, bounds, intake.notes)
 
 
-def _manifest(request: RuleRequest) -> Manifest:
-    manifest = load(request.detector).manifest
-    if manifest.artifact != "detector":
-        raise ArtifactError(f"{request.detector}: a {manifest.artifact}, expected a detector")
-    return manifest
+def _detector(request: RuleRequest) -> Artifact:
+    artifact = load(request.detector, beside=(RECORDS_FILE,))
+    kind = artifact.manifest.artifact
+    if kind != "detector":
+        raise ArtifactError(f"{request.detector}: a {kind}, expected a detector")
+    return artifact
 
 
 def _check(request: RuleRequest, language: RuleLanguage, manifest: Manifest) -> None:
-    if not (request.examples or request.pairs) or not request.background:
-        raise InputError(
-            "a detector keeps numbers, not records: give --examples or --pairs, and --background "
-            "again, as for adapt"
-        )
     if request.pairs and (request.examples or request.contrary or request.label):
         raise InputError("--pairs go without --examples, --contrary and --label")
     if not 0 <= request.false_alarms < 1:
@@ -132,100 +109,9 @@ def _check(request: RuleRequest, language: RuleLanguage, manifest: Manifest) -> 
         raise InputError(f"{request.format} makes no rule of kind {manifest.kind!r}: {hint}")
 
 
-def _threat(request: RuleRequest, manifest: Manifest) -> str:
-    classes = manifest.classes
-    if request.threat is None and len(classes) == 1:
-        return classes[0]
-    if request.threat not in classes:
-        have = ", ".join(classes) or "none: it was adapted without examples"
-        raise InputError(f"--threat names one class of the detector; it has {have}")
-    return request.threat
-
-
-def _read(request: RuleRequest, intake: Intake, manifest: Manifest) -> _Known:
-    """Return the records of all sources, described, examples not among the background."""
-    background = sample_records(intake, request.background, most=MOST_BACKGROUND, seed=request.seed)
-    if background.domain.kind != manifest.kind:
-        raise InputError(
-            f"the background is of kind {background.domain.kind!r}, the detector of "
-            f"{manifest.kind!r}"
-        )
-    examples, contrary = _sides(request, intake, manifest)
-    frame = background.frame.filter(~pl.col("origin").is_in(list(examples.origins)))
-    if not frame.height:
-        raise InputError("the background holds nothing but the examples")
-    rng = np.random.default_rng(request.seed)
-    seen = np.ones(frame.height, bool)
-    if frame.height >= LEAST_HALVED:
-        seen[rng.permutation(frame.height)[: frame.height // 2]] = False
-    described = list(_described(examples))
-    return _Known(
-        described,
-        contrary,
-        list(_rows(background.domain, frame, with_data=False)),
-        seen,
-        _languages(described),
-    )
-
-
-def _sides(
-    request: RuleRequest, intake: Intake, manifest: Manifest
-) -> tuple[Examples, list[Described]]:
-    """Return the examples, and what the rule must not match: of pairs, the fixed sides."""
-    threat = _threat(request, manifest)
-    shots = min(request.shots or MOST_EXAMPLES, MOST_EXAMPLES)
-    if not request.pairs:
-        examples = read_examples(
-            intake,
-            request.examples,
-            kind=manifest.kind,
-            threats=(threat,),
-            label=request.label,
-            shots=shots,
-            seed=request.seed,
-        )
-        return examples, _contrary(request, intake, manifest.kind)
-    pairs = read_pairs(intake, request.pairs, threat=threat, shots=shots, seed=request.seed)
-    if pairs.domain.kind != manifest.kind:
-        raise InputError(f"the pairs are of kind {pairs.domain.kind!r}, not {manifest.kind!r}")
-    return pairs.examples(), list(_rows(pairs.domain, pairs.after, with_data=False))
-
-
-def _contrary(request: RuleRequest, intake: Intake, kind: str) -> list[Described]:
-    if not request.contrary:
-        return []
-    found = read_examples(
-        intake, request.contrary, kind=kind, threats=(), label=None, shots=None, seed=request.seed
-    )
-    return list(_described(found))
-
-
-def _described(examples: Examples) -> Iterator[Described]:
-    for domain, frame in zip(examples.domains, examples.frames, strict=True):
-        yield from _rows(domain, frame, with_data=True)
-
-
-def _rows(domain: Domain, frame: pl.DataFrame, *, with_data: bool) -> Iterator[Described]:
-    """Yield records with their facts; of whole files the bytes are read, and not kept."""
-    for row in frame.iter_rows(named=True):
-        record: dict[str, Any] = dict(row)
-        if domain.kind in _FILES:
-            path = Path(str(row["origin"]))
-            if not path.is_file():
-                raise InputError(f"{path}: unpack it first; a rule is tried on whole files")
-            record["path"] = str(path)
-        data = Described(record, ()).data() if with_data else b""
-        facts = domain.facts({**record, "data": data} if data else record)
-        yield Described(record, facts)
-
-
-def _languages(examples: Sequence[Described]) -> tuple[str, ...]:
-    return tuple(sorted({str(e.record["language"]) for e in examples if e.record.get("language")}))
-
-
 def _agreed(
     language: RuleLanguage,
-    known: _Known,
+    known: Known,
     facts: Facts,
     bounds: Bounds,
     draft: Rule,
@@ -264,7 +150,7 @@ def _replaced(draft: Rule, facts: Facts, learned: Learned) -> Rule:
 
 def _why_none(
     language: RuleLanguage,
-    known: _Known,
+    known: Known,
     facts: Facts,
     bounds: Bounds,
     seen: Sequence[Described],
@@ -288,7 +174,7 @@ def _why_none(
 def _report(
     request: RuleRequest,
     manifest: Manifest,
-    known: _Known,
+    known: Known,
     found: tuple[Rule, Replay | None, Learned],
     facts: Facts,
     bounds: Bounds,
@@ -341,7 +227,7 @@ def _held_up(facts: Facts, bounds: Bounds) -> LeftOut:
     return left_out
 
 
-def _alarms(language: RuleLanguage, rule: Rule, known: _Known) -> tuple[BoolArray, str]:
+def _alarms(language: RuleLanguage, rule: Rule, known: Known) -> tuple[BoolArray, str]:
     replay = language.replay(language.write(rule), rule, known.background)
     if replay is not None:
         return replay.matched, replay.tool

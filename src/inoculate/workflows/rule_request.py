@@ -21,8 +21,8 @@ class RuleRequest:
     Attributes:
         detector: artifact that was adapted on the examples.
         format: name of the rule language.
-        examples: sources of the examples, as for adapt.
-        background: sources of mostly benign records.
+        examples: sources of the examples, as for adapt; none takes those that the detector kept.
+        background: sources of mostly benign records; none takes what the detector kept.
         contrary: sources of records that the rule must not match, such as fixed code.
         pairs: in place of examples and contrary ones, code before and after its fix, as for adapt.
         threat: which of the detector's classes; None for its only one.
@@ -37,8 +37,8 @@ class RuleRequest:
 
     detector: Path
     format: str
-    examples: tuple[str, ...]
-    background: tuple[str, ...]
+    examples: tuple[str, ...] = ()
+    background: tuple[str, ...] = ()
     contrary: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
     threat: str | None = None
@@ -61,10 +61,12 @@ def replayed(tool: str) -> str:
 def provenance(request: RuleRequest, manifest: Manifest, n_examples: int) -> tuple[str, ...]:
     """Return who made a rule of what, without folders of this machine."""
     made = f"made by inoculate {__version__} from the detector {manifest.name}"
+    named = _told((*request.examples, *request.pairs)) or _kept(manifest, "examples", "pairs")
+    background = _told(request.background) or _kept(manifest, "background")
     return (
         f"{made} version {manifest.version} ({manifest.learner.name})",
-        f"matches all {n_examples} examples: {_told((*request.examples, *request.pairs))}",
-        f"background: {_told(request.background)}",
+        f"matches all {n_examples} examples: {named}",
+        f"background: {background}",
         *((f"matches none of: {_told(request.contrary)}",) if request.contrary else ()),
         f"command: {_command(request)}",
     )
@@ -72,6 +74,16 @@ def provenance(request: RuleRequest, manifest: Manifest, n_examples: int) -> tup
 
 def _told(names: Sequence[str]) -> str:
     return ", ".join(f"{_plain(Path(name).name)}{_digest(Path(name))}" for name in names)
+
+
+def _kept(manifest: Manifest, *roles: str) -> str:
+    """Return where the records that a detector kept are from."""
+    told = [
+        _plain(Path(entry.name).name) + (f" (sha256 {entry.sha256})" if entry.sha256 else "")
+        for entry in manifest.data
+        if entry.role in roles
+    ]
+    return f"kept with the detector, of {', '.join(told) or 'unknown sources'}"
 
 
 def _plain(text: str) -> str:
@@ -111,7 +123,7 @@ def _command(request: RuleRequest) -> str:
         ("--pairs", request.pairs),
     ):
         words += [word for name in names for word in (option, Path(name).name)]
-    usual = RuleRequest(detector=request.detector, format="", examples=(), background=())
+    usual = RuleRequest(detector=request.detector, format="")
     for option in ("threat", "label", "shots", "seed", "false_alarms"):
         value = getattr(request, option)
         if value != getattr(usual, option):
