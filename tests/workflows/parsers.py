@@ -31,22 +31,24 @@ int main(int argc, char **argv) {
   if (n < 2) return 0;
   if (b[0] == 'N') return name(b, n) & 1;
   if (b[0] == 'R') return ratio(b, n) & 1;
+#ifdef SLEEPY
   if (b[0] == 'Z') for (;;) sleep(1);
+#endif
   return 0;
 }
 """
 ADDRESS = {"AFL_USE_ASAN": "1"}
 
 
-def build(folder, name, *, compiler="afl-clang-fast", env=None, source=SOURCE):
+def build(folder, name, *flags, compiler="afl-clang-fast", env=None):
     """Build a program and return its path; skip where the compiler is missing."""
     found = shutil.which(compiler)
     if found is None:
         pytest.skip(f"{compiler} is not installed; .ci/run installs it from Debian's afl++")
     file = folder / "parser.c"
-    file.write_text(source)
+    file.write_text(SOURCE)
     subprocess.run(
-        [found, "-g", "-O1", "-w", "-o", str(folder / name), str(file)],
+        [found, *flags, "-g", "-O1", "-w", "-o", str(folder / name), str(file)],
         check=True, capture_output=True, timeout=120,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "AFL_QUIET": "1", **(env or {})},
     )  # fmt: skip

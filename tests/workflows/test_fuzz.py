@@ -1,14 +1,27 @@
-"""Fuzzing from end to end: small programs with planted bugs."""
+"""Fuzzing native programs from end to end: a small parser with planted bugs."""
 
+import fcntl
+import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from inoculate.errors import ArtifactError, InputError
+from inoculate.fuzzing.journal import Journal
 from inoculate.fuzzing.triage import folders, read_finding
-from inoculate.workflows.fuzz import fuzz
+from inoculate.workflows.fuzz import fuzz, resume
 from inoculate.workflows.fuzz_report import report_of
-from inoculate.workflows.fuzz_request import FuzzRequest
+from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 from tests.workflows.parsers import ADDRESS, build
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -22,32 +35,160 @@ def request_(parser, tmp_path):
         pytest.skip("afl-fuzz is not installed; .ci/run installs it from Debian's afl++")
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "note").write_bytes(b"Na!bcd")
-    (tmp_path / "seeds" / "rate").write_bytes(b"Rabc")
     return FuzzRequest(
         out=tmp_path / "out",
         target=parser,
         arguments=("@@",),
         seeds=(tmp_path / "seeds",),
-        seconds=20.0,
+        seconds=25.0,
         timeout_s=0.5,
     )
 
 
-def until(n, out):
-    """Return what stops a run once it has so many findings."""
-    return lambda: sum(1 for _ in folders(out / "findings")) >= n
+def found(out):
+    return {read_finding(p)["kind"]: p for p in folders(out / "findings")}
+
+
+def until(kind, out):
+    return lambda: kind in found(out)
 
 
 def test_a_planted_overflow_is_found_replayed_made_small_and_placed(request_, parser):
-    fuzz(request_, stop=until(2, request_.out))
-    found = {read_finding(p)["kind"]: p for p in folders(request_.out / "findings")}
-    assert "heap-buffer-overflow" in found
-    about = read_finding(found["heap-buffer-overflow"])
+    fuzz(request_, stop=until("heap-buffer-overflow", request_.out))
+    place = found(request_.out)["heap-buffer-overflow"]
+    about = read_finding(place)
     assert (about["cwe"], about["function"], about["replayed"]) == (122, "name", 3)
     source = parser.with_name("parser.c").read_text().splitlines()
     assert "memcpy" in source[about["line"] - 1]
-    short = (found["heap-buffer-overflow"] / "input").read_bytes()
+    short = (place / "input").read_bytes()
     assert short[:1] == b"N" and short[2:3] == b"!" and len(short) == 9
     report = report_of(request_.out)
     assert "cwe-122" in {f.threat for f in report.findings}
     assert report.n_records > 0
+
+
+def test_a_seed_that_crashes_is_a_finding_at_once_and_no_seed(request_, tmp_path):
+    (tmp_path / "seeds" / "long").write_bytes(b"Na!bcdefghijkl")
+    said = []
+    fuzz(replace(request_, executions=16), status=said.append)
+    assert any("ends badly by itself" in line for line in said)
+    about = read_finding(found(request_.out)["heap-buffer-overflow"])
+    assert (about["found_as"][:5], about["executions"]) == ("seed ", 0)
+    assert len(list((request_.out / "seeds").iterdir())) == 1
+
+
+def test_a_program_without_instrumentation_is_refused_with_how_to_build_it(request_, tmp_path):
+    plain = build(tmp_path, "plain", compiler="clang")
+    with pytest.raises(InputError, match="not instrumented for AFL\\+\\+; build it with"):
+        fuzz(replace(request_, target=plain))
+    assert not request_.out.exists()
+
+
+def test_crashes_are_replayed_on_another_build_of_the_program(request_, parser, tmp_path):
+    bare = build(tmp_path, "bare")
+    (tmp_path / "seeds" / "zero").write_bytes(b"Raax")
+    fuzz(replace(request_, target=bare, executions=1))
+    about = read_finding(found(request_.out)["FPE"])
+    assert (about["cwe"], about["line"]) == (369, None)
+    assert any("no sanitizer" in line for line in report_of(request_.out).notes)
+    out = request_.out.with_name("again")
+    fuzz(replace(request_, target=bare, replay_with=parser, out=out, executions=1))
+    about = read_finding(found(out)["FPE"])
+    assert (about["cwe"], about["function"]) == (369, "ratio")
+    assert about["line"] is not None
+
+
+def test_a_hang_is_found_and_told_where(request_, tmp_path):
+    sleepy = build(tmp_path, "sleepy", "-DSLEEPY", env=ADDRESS)
+    (tmp_path / "seeds" / "sleeper").write_bytes(b"Zz")
+    fuzz(replace(request_, target=sleepy, executions=1))
+    about = read_finding(found(request_.out)["hang"])
+    assert (about["cwe"], about["function"], about["size"]) == (400, "main", 2)
+
+
+def test_a_killed_run_goes_on_with_nothing_lost(request_):
+    out = request_.out
+    arguments = [
+        "fuzz", "--target", str(request_.target), "--input-file", "@@", "--seeds",
+        str(request_.seeds[0]), "--time", "60s", "-o", str(out), "--timeout", "500ms",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inoculate.cli.main", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: (out / JOURNAL).exists() and found(out) and Journal.read(out / JOURNAL))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = Journal.read(out / JOURNAL)
+    kept = {p.read_bytes() for p in (out / "afl" / "default" / "queue").glob("id:*")}
+    inputs = {(p / "input").read_bytes() for p in folders(out / "findings")}
+    executions = before.memory["history/rest"][0]
+    assert executions > 0 and before.seconds > 0 and inputs and kept
+
+    resume(out, seconds=before.seconds + 3.0)
+    after = Journal.read(out / JOURNAL)
+    assert after.starts == 2
+    assert before.seconds + 2.5 < after.seconds
+    assert after.memory["history/rest"][0] > executions
+    assert after.memory["history/tries"].sum() > before.memory["history/tries"].sum() * 0.98
+    assert inputs <= {(p / "input").read_bytes() for p in folders(out / "findings")}
+    # what AFL++ shortened since is kept in its short form
+    queue = {p.read_bytes() for p in (out / "afl" / "default" / "queue").glob("id:*")}
+    assert len(queue) >= len(kept)
+    assert not any("inoculate-fuzz" in text for text in command_lines())
+
+
+def test_two_runs_do_not_share_a_folder(request_):
+    fuzz(replace(request_, executions=1))
+    with (request_.out / "lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="at work there already"):
+            resume(request_.out)
+
+
+def wait_for(what, seconds=25.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return
+        time.sleep(0.1)
+    raise AssertionError("not in time")
+
+
+def command_lines():
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield entry.read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+
+
+def test_a_run_is_not_begun_where_one_is_already(request_):
+    request_.out.mkdir()
+    (request_.out / "file").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        fuzz(request_)
+    assert (request_.out / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "no run of fuzz"), ("{", "cannot be read"), ('{"target": 3}', "damaged")],
+)
+def test_a_folder_that_holds_no_run_is_told(tmp_path, content, problem):
+    if content is not None:
+        (tmp_path / "request.json").write_text(content)
+    with pytest.raises(ArtifactError, match=problem):
+        resume(tmp_path)
+
+
+def test_the_request_is_the_same_after_it_was_kept(tmp_path):
+    asked = FuzzRequest(
+        out=tmp_path, target=tmp_path / "a", arguments=("-x", "@@"), seeds=(tmp_path,),
+        dictionary=tmp_path / "words", memory_bytes=64 << 20, seed=3,
+    )  # fmt: skip
+    asked.write()
+    assert FuzzRequest.read(tmp_path) == asked
+    assert json.loads((tmp_path / "request.json").read_text())["seed"] == 3

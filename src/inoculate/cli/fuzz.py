@@ -78,6 +78,7 @@ def fuzz_command(
         replay_with=replay_with,
         expected=tuple(expect),
         form=input,
+        path=(str(Path.cwd()),) if python else (),
         seed=seed,
     )
     terminal.renderer(format, None)

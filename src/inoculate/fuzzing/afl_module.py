@@ -18,6 +18,8 @@ from pathlib import Path
 
 MUTANTS = 128
 """Mutants of one seed before AFL++ chooses the next one: a few rounds."""
+NEW_COUNTS, NEW_EDGES, NEW_CRASH = range(3)
+"""What a mutant did that was told of: edges more often than ever, new ones, a crash not seen."""
 _MOST_PARTS = 4096
 _MOST_BYTES = 1 << 26
 
@@ -100,10 +102,10 @@ class Asker:
         self._given += 1
         return self._mutants[self._given - 1]
 
-    def keep(self, name: bytes, new_edges: bool) -> None:
-        """Note that the last mutant was kept."""
+    def keep(self, name: bytes, what: int) -> None:
+        """Note that the last mutant was kept, and what it did."""
         if self._given:
-            self._kept.append(f"{self._given - 1} {new_edges:d} ".encode() + name)
+            self._kept.append(f"{self._given - 1} {what:d} ".encode() + name)
 
     def close(self) -> None:
         """Hang up."""
@@ -111,6 +113,7 @@ class Asker:
 
 
 _ours: list[Asker] = []
+_crashes: dict[str, int] = {}
 
 
 def _number(path: str) -> bytes:
@@ -127,7 +130,12 @@ def init(seed: int) -> None:
 
 
 def queue_get(filename: str) -> bool:
-    """Note which seed is next."""
+    """Note which seed is next, and whether the last one's mutants crashed in a new way."""
+    folder = Path(filename).parent.parent / "crashes"
+    before, now = _crashes.get(str(folder)), sum(1 for _ in folder.iterdir())
+    _crashes[str(folder)] = now
+    if before is not None and now > before:
+        _ours[0].keep(b"crash", NEW_CRASH)
     _ours[0].name = _number(filename)
     return True
 
@@ -151,7 +159,7 @@ def fuzz(buf: bytearray, add_buf: bytearray, max_size: int) -> bytearray:
 def queue_new_entry(new: str, old: str | None) -> bool:
     """Note that the last mutant was kept; its name says whether it has new edges."""
     if old is not None:
-        _ours[0].keep(_number(new), new.endswith("+cov"))
+        _ours[0].keep(_number(new), NEW_EDGES if new.endswith("+cov") else NEW_COUNTS)
     return False
 
 

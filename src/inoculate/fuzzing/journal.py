@@ -32,6 +32,7 @@ class Journal:
         attributes: of the seeds, from ``Rounds.attributes``.
         memory: of the policy, from ``Rounds.memory``.
         notes: lines for the report.
+        mark: what the processes of the last start are known by.
     """
 
     seconds: float = 0.0
@@ -40,6 +41,7 @@ class Journal:
     attributes: dict[str, list[Any]] = field(default_factory=dict)
     memory: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    mark: str = ""
 
     def write(self, path: Path) -> None:
         """Write it in the place of what was there before."""
@@ -49,6 +51,7 @@ class Journal:
             "triaged": sorted(self.triaged),
             "attributes": self.attributes,
             "notes": self.notes,
+            "mark": self.mark,
         }
         arrays = {name: np.ascontiguousarray(array) for name, array in self.memory.items()}
         write_whole(path, save(arrays, metadata={_STATE: json.dumps(state)}))
@@ -76,6 +79,7 @@ class Journal:
                 attributes={str(k): list(v) for k, v in state["attributes"].items()},
                 memory=load(packed),
                 notes=[str(note) for note in state["notes"]],
+                mark=str(state["mark"]),
             )
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as err:
             raise ArtifactError(f"{path}: damaged: {err}") from err

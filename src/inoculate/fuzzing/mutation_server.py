@@ -46,6 +46,10 @@ class MutationServer:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join(timeout=5)
+        self.clear()
+
+    def clear(self) -> None:
+        """Give up the socket, also where it was never served."""
         self._socket.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -85,6 +89,6 @@ class MutationServer:
             return self.rounds.make(name.decode("ascii"), data, max_size=int(max_size))
 
 
-def _kept(part: bytes) -> tuple[int, str, bool]:
-    index, new_edges, name = part.split(b" ")
-    return int(index), name.decode("ascii"), bool(int(new_edges))
+def _kept(part: bytes) -> tuple[int, str, int]:
+    index, what, name = part.split(b" ")
+    return int(index), name.decode("ascii"), int(what)

@@ -83,21 +83,27 @@ class Function:
         except BaseException as err:
             if type(err).__module__.split(".")[0] == self.top:
                 return None
-            detail = "".join(traceback.format_exception_only(err)).strip()[:_DETAIL_CHARS]
+            detail = _said(err)[:_DETAIL_CHARS]
             return self._ending(type(err).__name__, detail, err)
         return None
 
     def _ending(self, kind: str, detail: str, err: BaseException) -> Ending:
-        frames = tuple(_frames(err.__traceback__, self.top))[::-1]
+        below = err.__traceback__.tb_next if err.__traceback__ else None  # not our own call
+        frames = tuple(_frames(below, self.top))[::-1]
         # innermost is our own signal handler, of no interest
         frames = tuple(f for f in frames if f.file != __file__)[:_MOST_FRAMES]
         try:
-            trace = "".join(
-                traceback.format_exception(type(err), err, err.__traceback__, limit=-_TRACE_LIMIT)
-            )
+            trace = "".join(traceback.format_exception(type(err), err, below, limit=-_TRACE_LIMIT))
         except Exception:  # an exception's own __str__ is the target's code
             trace = detail
         return Ending(kind, detail, frames, trace[-_TRACE_CHARS:], cwe_of(kind, detail))
+
+
+def _said(err: BaseException) -> str:
+    try:
+        return str(err)
+    except Exception:  # an exception's own __str__ is the target's code
+        return ""
 
 
 def given_as(form: Form, data: bytes) -> bytes | str:

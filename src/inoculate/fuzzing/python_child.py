@@ -10,6 +10,7 @@ import ctypes
 import faulthandler
 import hashlib
 import json
+import math
 import mmap
 import os
 import re
@@ -25,18 +26,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inoculate.fuzzing.afl_module import Asker, Line
+from inoculate.fuzzing.afl_module import NEW_COUNTS, NEW_CRASH, NEW_EDGES, Asker, Line
 from inoculate.fuzzing.crashes import Ending
 from inoculate.fuzzing.python_calls import Form, Function, forget, form_of, found
 
 HEAD = struct.Struct("=QQ")
 """What stands before the input in the file of the last one: number of the call, size or -1."""
 IDLE = (1 << 64) - 1
+_REJECTED = -1
 _KEPT_OF_ONE = 3
 _KEPT_OF_ALL = 500
 _LOG_BYTES = 4 << 20
 _COVERED = re.compile(rb"\bcov: (\d+)")
-_PAUSE_AFTER_S = 2.0
+_BLOCKED_FACTOR, _BLOCKED_S = 10, 5.0
 
 
 class Fuzzed:
@@ -69,7 +71,8 @@ class Fuzzed:
             name = hashlib.sha1(self._last, usedforsecurity=False).hexdigest()
             if name not in self._known and (self._corpus / name).exists():
                 self._known.add(name)
-                self._asker.keep(name.encode(), self._more_covered())
+                more = self._more_covered()
+                self._asker.keep(name.encode(), NEW_EDGES if more else NEW_COUNTS)
         if self._asker.at_end:
             self._asker.name = hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
         try:
@@ -78,19 +81,23 @@ class Fuzzed:
             os._exit(0)  # the run is over
         return self._last
 
-    def run(self, data: bytes) -> None:
-        """Run one input."""
+    def run(self, data: bytes) -> int:
+        """Run one input; return -1 where it ended badly, so that it is not mutated further."""
         self._calls += 1
         HEAD.pack_into(self._shown, 0, self._calls, len(data))
         self._shown[HEAD.size : HEAD.size + len(data)] = data
         ending = self._function(data)
         HEAD.pack_into(self._shown, 0, self._calls, IDLE)
-        if ending is not None:
-            self._note(ending, data)
+        if ending is None:
+            return 0
+        self._note(ending, data)
+        return _REJECTED
 
     def _note(self, ending: Ending, data: bytes) -> None:
         key = ending.key
         self._seen[key] += 1
+        if self._seen[key] == 1:
+            self._asker.keep(b"crash", NEW_CRASH)
         if self._seen[key] > _KEPT_OF_ONE or self._kept >= _KEPT_OF_ALL:
             return
         self._kept += 1
@@ -149,7 +156,7 @@ def _fuzz(config: dict[str, Any]) -> None:
     fuzzed = Fuzzed(config, function, log)
     arguments = [
         sys.argv[0], "-mutate_depth=1", "-reduce_inputs=0", "-reload=0", "-len_control=0",
-        "-timeout=0", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-print_final_stats=0",
+        "-timeout=1000000", "-rss_limit_mb=0", "-malloc_limit_mb=0", "-print_final_stats=0",
         f"-max_len={config['max_len']}", f"-max_total_time={config['seconds']}",
         "-artifact_prefix=./", config["corpus"], config["seeds"],
     ]  # fmt: skip
@@ -195,7 +202,7 @@ def _answer(config: dict[str, Any], function: Function, data: bytes) -> bytes:
         child = os.fork()
         if child == 0:
             _in_child(config, function, data, told.fileno(), fault.fileno())
-        code, timed_out = _wait(child, 2 * config["timeout_s"] + _PAUSE_AFTER_S)
+        code, timed_out = _wait(child, _BLOCKED_FACTOR * config["timeout_s"] + _BLOCKED_S)
         told.seek(0)
         fault.seek(0)
         said = fault.read(1 << 16).decode("utf-8", "replace")
@@ -214,6 +221,10 @@ def _in_child(
         ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: die with who asked
         _hold_memory(config)
         faulthandler.enable(fault)
+        # what no signal handler in Python can interrupt still ends, and tells where
+        faulthandler.register(signal.SIGXCPU, fault, chain=True)
+        most = 2 + math.ceil(2 * config["timeout_s"])
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
         ending = function(data)
         resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[1:] * 2)
         written = json.dumps(asdict(ending) if ending else None)

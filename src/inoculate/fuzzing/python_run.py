@@ -33,7 +33,7 @@ _FAULT = re.compile(r'(?m)^  File "([^"\n]*)", line (\d{1,9}) in ([^\n]*)$')
 _NAME = re.compile(r"[0-9a-f]{40}")
 _START_S = 60.0
 _STUCK_S = 5.0
-_STUCK_FACTOR = 3
+_STUCK_FACTOR = 10
 _UNCOVERED = "no interesting inputs were found"
 
 
@@ -147,7 +147,7 @@ class PythonReplay:
         if code == 0:
             return None
         frames = tuple(self._frame(*match) for match in _FAULT.findall(said))
-        if told["timed_out"]:
+        if told["timed_out"] or -code == signal.SIGXCPU:
             return Ending(
                 "hang", "ran into the time limit, and could not be stopped", frames, said, 400
             )

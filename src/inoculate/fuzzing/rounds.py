@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from inoculate.agent import Action, Policy
 from inoculate.errors import ArtifactError
+from inoculate.fuzzing.afl_module import NEW_CRASH
 from inoculate.fuzzing.corpus import SEED_RULES, Corpus, Seed
-from inoculate.fuzzing.history import ROUND, History, Round, worth
+from inoculate.fuzzing.history import BUG_WORTH, ROUND, History, Round, worth
 from inoculate.fuzzing.operators import Material, Mutator
 
 _MAX_SEEDS = 2048
@@ -34,12 +35,17 @@ class Kept:
     Attributes:
         index: which of the round.
         name: what the fuzzer calls it.
-        new_edges: whether it touched an edge that none had touched; else only more often.
+        what: it did, ``NEW_COUNTS``, ``NEW_EDGES`` or ``NEW_CRASH``, which is not kept to mutate.
     """
 
     index: int
     name: str
-    new_edges: bool
+    what: int
+
+    @property
+    def worth(self) -> float:
+        """What it is worth, as in training."""
+        return (worth(0, 1), worth(1, 0), BUG_WORTH)[self.what]
 
 
 class Rounds:
@@ -88,9 +94,9 @@ class Rounds:
         """
         if self._action is None:
             return
-        gain = sum(worth(1, 0) if one.new_edges else worth(0, 1) for one in kept)
+        gain = sum(one.worth for one in kept)
         for one in kept:
-            if 0 <= one.index < len(self._made):
+            if 0 <= one.index < len(self._made) and one.what != NEW_CRASH:
                 self._keep(one)
         reward = self.history.note(self._action, Round(min(ran, ROUND), gain))
         self.policy.learn(self._action, reward)

@@ -13,9 +13,8 @@ from inoculate.fuzzing.sanitizers import language_of
 from inoculate.fuzzing.triage import folders, read_finding
 from inoculate.render._severity import severity
 from inoculate.render._text import counted
-from inoculate.workflows.fuzz_request import FuzzRequest
+from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 
-JOURNAL = "journal.safetensors"
 UNIT = "input"
 _SHOWN_CALLS = 5
 

@@ -21,6 +21,8 @@ _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[\\\"nrt])")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b'"': b'"'}
 _MOST_TOKENS = 10_000
 _REQUEST = "request.json"
+DICTIONARY = "dictionary"
+JOURNAL = "journal.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class FuzzRequest:
         replay_with: the same program with a sanitizer, on which crashes are replayed.
         expected: names of exceptions that are no findings, beside those that never are.
         form: what a Python function is called with.
+        path: folders to look for its module in first.
         seed: of all that is drawn.
     """
 
@@ -59,6 +62,7 @@ class FuzzRequest:
     replay_with: Path | None = None
     expected: tuple[str, ...] = ()
     form: Form = "auto"
+    path: tuple[str, ...] = ()
     seed: int = 0
 
     def check(self) -> None:
@@ -103,7 +107,7 @@ class FuzzRequest:
         try:
             for name in ("target", "dictionary", "replay_with"):
                 told[name] = Path(told[name]) if told[name] is not None else None
-            for name in ("arguments", "expected"):
+            for name in ("arguments", "expected", "path"):
                 told[name] = tuple(map(str, told[name]))
             told["seeds"] = tuple(map(Path, told["seeds"]))
             made = cls(out=out, **told)
