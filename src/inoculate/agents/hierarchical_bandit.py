@@ -11,6 +11,7 @@ from inoculate.agent import Action, Agent, Environment, Policy, Space
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.fuzzing.chance import chance_of, with_chance
 from inoculate.fuzzing.history import OBSERVED
+from inoculate.fuzzing.operators import INTENSITIES
 from inoculate.learner import State
 from inoculate.task import FloatArray
 
@@ -126,6 +127,7 @@ class HierarchicalBandit(Agent):
         strength: rounds of average yield that the prior counts for.
         shrink: expected steps to a bug at which a finer prior counts half, see ``_prior``.
         sweeps: times the training programs are fuzzed, first at random, then by the prior so far.
+        dear: what one stacked operator costs, in executions.
     """
 
     meta_trained: ClassVar[bool] = True
@@ -139,6 +141,7 @@ class HierarchicalBandit(Agent):
         strength: float = 50.0,
         shrink: float = 5.0,
         sweeps: int = 2,
+        dear: float = 0.05,
     ) -> None:
         self.keep = keep
         self.pace = pace
@@ -146,6 +149,7 @@ class HierarchicalBandit(Agent):
         self.strength = strength
         self.shrink = shrink
         self.sweeps = sweeps
+        self.dear = dear
         self.prior_ = self.seed_prior_ = np.zeros((0, 0))
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
@@ -153,7 +157,7 @@ class HierarchicalBandit(Agent):
         if not environments:
             raise TaskError("meta-training needs at least one program")
         space = environments[0].space
-        rng, log = np.random.default_rng(seed), _Log(space)
+        rng, log = np.random.default_rng(seed), _Log(space, self.dear)
         operators, intensities, regions, rules = space.actions
         for sweep in range(self.sweeps):
             for environment in environments:
@@ -191,7 +195,8 @@ class HierarchicalBandit(Agent):
 class _Log:
     """What trajectories on one program say of the arms: how often each led to a bug."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, dear: float) -> None:
+        self._dear = dear
         operators, self._intensities, self._regions, rules = space.actions
         n = operators * self._intensities * self._regions
         self.led, self.tried = np.zeros((2, _CONTEXTS, n))
@@ -212,8 +217,9 @@ class _Log:
             arm = action.operator * self._intensities + action.intensity
             arms.append((_context(seen), arm * self._regions + action.region))
             rules.append(chosen)  # the seed mutated now was chosen by the action before
-            self.tried[arms[-1]] += 1.0
-            self.seed_tried[chosen] += 1.0
+            cost = 1.0 + self._dear * INTENSITIES[min(action.intensity, len(INTENSITIES) - 1)]
+            self.tried[arms[-1]] += cost
+            self.seed_tried[chosen] += cost
             for ancestor in step.lineage:
                 self.led[arms[ancestor]] += 1.0
                 self.seed_led[rules[ancestor]] += 1.0

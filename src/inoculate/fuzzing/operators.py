@@ -8,6 +8,7 @@ runs beside AFL++, inside atheris and in training.
 
 import random
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -39,9 +40,14 @@ _INTERESTING = {
 _NUMBERS = (b"0", b"1", b"-1", b"127", b"255", b"256", b"65536", b"2147483648", b"1e9", b"00")
 _PAIRS = (b"()", b"[]", b"{}", b"<>", b'""', b"''")
 _TOKEN = re.compile(rb"[0-9]{1,64}|[A-Za-z_]{1,64}|[^\sA-Za-z0-9_]")
+_READ = {
+    (width, order): struct.Struct(("<" if order == "little" else ">") + letter)
+    for width, letter in ((1, "B"), (2, "H"), (4, "I"))
+    for order in ("little", "big")
+}
 _ARITH_MAX = 35
 _NEAR = 8
-_SCAN = 64
+_SCAN = 24
 
 
 @dataclass(slots=True)
@@ -249,10 +255,11 @@ def _lengths(self: Mutator, buf: bytearray) -> None:
     last = len(buf) - width
     at = min(self.place(len(buf)), last)
     if draw() < 0.5:
+        size, read = len(buf), _READ[width, order].unpack_from
         for step in range(min(_SCAN, last + 1)):
             here = (at + step) % (last + 1)
-            value = _number(buf, here, width, order)
-            if value and value in (len(buf), last - here, last - here - width):
+            value = read(buf, here)[0]
+            if value == last - here or (value == size and value):
                 at = here
                 break
     value = _number(buf, at, width, order)
