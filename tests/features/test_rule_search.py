@@ -4,7 +4,15 @@ import pytest
 
 from inoculate.domain import Fact
 from inoculate.features.clauses import Bounds
-from inoculate.features.rule_search import bits, gather, learn, leave_out, terms_of, usual_bounds
+from inoculate.features.rule_search import (
+    LeftOut,
+    bits,
+    gather,
+    learn,
+    leave_out,
+    terms_of,
+    usual_bounds,
+)
 from inoculate.rule import identity_in
 from inoculate.rules.sigma import Sigma
 from tests.rules.described import record
@@ -75,11 +83,34 @@ def test_left_out_examples_are_found_where_they_have_something_in_common():
 
 
 def test_a_contrary_record_left_out_that_is_matched_speaks_against_the_rules():
-    examples = [command(f"tool {c}") for c in ("alpha", "beta", "epsilon", "omega")]
-    contrary = [command(f"tool {c}") for c in ("gamma", "delta", "theta", "kappa")]
+    examples = [command(f"tool run {c}") for c in "1234"]
+    contrary = [command(f"tool run {c}") for c in ("gamma", "delta", "theta", "kappa")]
     facts = gather(Sigma(), examples, contrary, BENIGN)
-    out = leave_out(facts, usual_bounds(3, alarms=0))
-    assert out.wrong > 0 and not out.holds_up()
+    out = leave_out(facts, Bounds(alarms=0, literals=7, clauses=1, steps=20_000))
+    assert out.found == 4 and out.wrong > 0 and not out.holds_up()
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong", "n_contrary", "holds"),
+    [
+        (2, 0, 5, True), (1, 0, 5, False), (5, 1, 5, False), (5, 1, 10, True), (5, 2, 10, False),
+        (2, 0, 0, False), (3, 0, 0, True), (3, 3, 3, True), (2, 0, 3, False),
+    ],
+)  # fmt: skip
+def test_few_contrary_records_say_nothing_and_then_half_of_the_examples_must_be_found(
+    found, wrong, n_contrary, holds
+):
+    assert LeftOut(found, 5, wrong, n_contrary).holds_up() == holds
+
+
+def test_with_contrary_records_a_clause_has_room_for_a_margin_and_uses_it():
+    examples = [command(f"tool --force --quiet run {c}") for c in "xy"]
+    contrary = [command(f"tool --quiet run {c}") for c in "zw"]
+    _, plain = learned(examples, [], [*BENIGN, *contrary])
+    _, wide = learned(examples, contrary, [*BENIGN, *contrary])
+    assert len(plain[0]) == 1 and len(wide[0]) > 1
+    facts = gather(Sigma(), examples, contrary, BENIGN)
+    assert learn(facts, Bounds(alarms=0, literals=1)) is not None
 
 
 def test_a_rule_has_a_clause_for_each_three_examples_at_most_three():

@@ -14,6 +14,7 @@ import numpy as np
 
 from inoculate.domain import Fact
 from inoculate.features.clauses import Bounds, Float64, Learned, learn_clauses
+from inoculate.features.rule_margin import with_margin
 from inoculate.rule import BoolArray, Described, RuleLanguage, Term, identity_in, masked
 
 MOST_CONDITIONS = 1_200
@@ -33,7 +34,8 @@ _BITS = {
 }
 _USUAL_BITS = 3.0
 _ABSENT_BITS = 2.5
-_STEPS_LEFT_OUT = 20_000
+_STEPS = 20_000
+_SPARE = 2  # conditions of a clause that are kept for its margin
 _LEAST_LEFT_OUT = 3
 _FEW_CONTRARY = 4
 
@@ -164,13 +166,20 @@ def learn(facts: Facts, bounds: Bounds) -> Learned | None:
     """Return the cheapest rule over these conditions, None where there is none.
 
     Each clause asks for something that is there: one of absences alone would match whatever else
-    there is in the world.
+    there is in the world. Where there are contrary records, clauses are searched that leave room
+    for two conditions more, and these give them a margin.
     """
     if not facts.conditions:
         return None
+    if len(facts.contrary):
+        bounds = replace(bounds, literals=max(1, bounds.literals - _SPARE))
     nothing = np.zeros((1, len(facts.conditions)), bool)
     contrary = np.vstack([facts.contrary, nothing])
-    return learn_clauses(facts.examples, contrary, facts.background, facts.cost, bounds)
+    found = learn_clauses(facts.examples, contrary, facts.background, facts.cost, bounds)
+    if found is None or not len(facts.contrary):
+        return found
+    tables = (facts.examples, facts.contrary, facts.background)
+    return with_margin(found, tables, facts.cost, bounds.literals + _SPARE)
 
 
 def terms_of(facts: Facts, learned: Learned) -> tuple[tuple[Term, ...], ...]:
@@ -189,7 +198,8 @@ def usual_bounds(n_examples: int, *, alarms: int, seconds: float = 10.0) -> Boun
 
     What rests on fewer is an example learned by heart.
     """
-    return Bounds(alarms=alarms, clauses=min(3, 1 + (n_examples - 1) // 3), seconds=seconds)
+    clauses = min(3, 1 + (n_examples - 1) // 3)
+    return Bounds(alarms=alarms, clauses=clauses, steps=_STEPS, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +219,15 @@ class LeftOut:
     n_contrary: int = 0
 
     def holds_up(self) -> bool:
-        """Return whether half of the examples are found, and of the contrary at most a quarter.
+        """Return whether rules like this one hold for records that they were not learned from.
 
-        Of fewer than four contrary records each is the only one of its sort, and says nothing.
+        Of the contrary records at most a tenth may be matched, of the examples two fifths have
+        to be found. Of fewer than four contrary records each is the only one of its sort, and
+        says nothing: then it has to be half of the examples.
         """
-        few = self.n_contrary < _FEW_CONTRARY
-        return 2 * self.found >= self.n and (few or 4 * self.wrong <= self.n_contrary)
+        if self.n_contrary < _FEW_CONTRARY:
+            return 2 * self.found >= self.n
+        return 5 * self.found >= 2 * self.n and 10 * self.wrong <= self.n_contrary
 
 
 def leave_out(facts: Facts, bounds: Bounds) -> LeftOut:
@@ -223,7 +236,7 @@ def leave_out(facts: Facts, bounds: Bounds) -> LeftOut:
     if n < _LEAST_LEFT_OUT:
         return LeftOut()
     found = wrong = tried = 0
-    quick = replace(bounds, steps=_STEPS_LEFT_OUT, seconds=bounds.seconds / n)
+    quick = replace(bounds, seconds=bounds.seconds / n)
     for i in range(n):
         others, twins = np.arange(n) != i, np.arange(n_contrary) != i
         less = Facts(
