@@ -27,6 +27,9 @@ def adapt_command(
     commits: list[str] = typer.Option(
         [], "--commits", help="Revision that fixed it, or a file of them."
     ),
+    crash: list[Path] = typer.Option(
+        [], "--crash", help="Finding of fuzz, OUT/findings/1: its function is the example."
+    ),
     out: Path = typer.Option(..., "--output", "-o", help="The detector to write."),
     threat: list[str] = typer.Option([], "--threat", help="Name of the threat, or label to take."),
     label: str | None = typer.Option(None, "--label", help="Column that names the class."),
@@ -59,6 +62,7 @@ def adapt_command(
             pairs=tuple(pairs),
             git=git,
             commits=tuple(commits),
+            crashes=tuple(crash),
             out=out,
             threats=tuple(threat),
             label=label,

@@ -162,18 +162,23 @@ def _check(request: AdaptRequest) -> None:
 
 def _check_sources(request: AdaptRequest) -> None:
     paired = bool(request.pairs) or request.git is not None
-    if not request.background and not paired:
+    if not request.background and not paired and not request.crashes:
         raise InputError("no background: give --background a file of mostly benign records")
     n_kinds = bool(request.examples) + bool(request.pairs) + (request.git is not None)
+    n_kinds += bool(request.crashes)
     if not n_kinds:
         raise InputError(
             "no examples: give --examples a file of records of the threat, or --pairs a folder of "
             "NAME.vuln.EXT and NAME.fixed.EXT, or --git a repository with --commits"
         )
     if n_kinds > 1:
-        raise InputError("--examples, --pairs and --git do not go together: give one of them")
+        raise InputError(
+            "--examples, --pairs, --git and --crash do not go together: give one of them"
+        )
     if (request.git is None) == bool(request.commits):
         raise InputError("--git REPOSITORY and --commits REVISION need each other")
+    if request.crashes and (request.label is not None or len(request.threats) > 1):
+        raise InputError("--crash is of one --threat, or of its weakness; --label is for examples")
     if paired and (request.label is not None or len(request.threats) > 1):
         raise InputError("pairs are of one --threat, or JSON tells each; --label is for examples")
 

@@ -14,7 +14,8 @@ class AdaptRequest:
         examples: sources of the examples, or
         pairs: folders and JSON Lines of pairs, vulnerable and fixed, or
         git: a repository, with
-        commits: its revisions that fixed something, or files that list them.
+        commits: its revisions that fixed something, or files that list them, or
+        crashes: folders of findings of fuzz, whose functions are the examples.
         background: sources of mostly benign records of the user's own; pairs may do without.
         out: artifact to write.
         threats: the name of the examples' threat; with ``label``, the labels to take (all
@@ -39,6 +40,7 @@ class AdaptRequest:
     pairs: tuple[str, ...] = ()
     git: str | None = None
     commits: tuple[str, ...] = ()
+    crashes: tuple[Path, ...] = ()
     threats: tuple[str, ...] = ()
     label: str | None = None
     shots: int | None = None

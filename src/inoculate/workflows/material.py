@@ -16,6 +16,7 @@ from inoculate.store.manifest import DataEntry
 from inoculate.task import Encoded, Support
 from inoculate.workflows.adapt_request import AdaptRequest
 from inoculate.workflows.examples import Examples, read_examples
+from inoculate.workflows.fuzz_example import read_crashes
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.pairs import Pairs, read_commits, read_pairs
 
@@ -78,6 +79,8 @@ def read_material(request: AdaptRequest, intake: Intake) -> Material:
     """
     if request.pairs or request.git is not None:
         return _with_pairs(request, intake)
+    if request.crashes:
+        return _with_crashes(request, intake)
     background = _own(request, intake, None)
     if background.n_seen < LEAST_BACKGROUND:
         raise InputError(
@@ -96,6 +99,17 @@ def read_material(request: AdaptRequest, intake: Intake) -> Material:
     n_examples = len(examples.labels)
     entries = [data_entry("examples", name, n_examples) for name in request.examples]
     return Material(examples, background, (*entries, *_backgrounds(request, background)))
+
+
+def _with_crashes(request: AdaptRequest, intake: Intake) -> Material:
+    crashed = read_crashes(
+        intake,
+        request.crashes,
+        background=request.background,
+        threat=request.threats[0] if request.threats else None,
+        seed=request.seed,
+    )
+    return Material(crashed.examples, crashed.background, crashed.data, notes=crashed.notes)
 
 
 def _with_pairs(request: AdaptRequest, intake: Intake) -> Material:
