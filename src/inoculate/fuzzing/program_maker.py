@@ -34,7 +34,7 @@ _TEST_FLAWS = (
     *("divide_by_zero", "use_after_free", "endless_loop", "uninitialised_read"),
     *("double_free", "format_string", "short_allocation", "recursion"),
 )
-_RECURSION_DEPTH = 60  # times a frame of 128 KB: no more than the usual stack of 8 MB
+_RECURSION_DEPTH = 40  # of the trigger: more than LEVELS
 _GRAMMARS = program_maker_grammars.GRAMMARS | program_maker_held_out.GRAMMARS
 
 
@@ -145,7 +145,7 @@ def _draw_paths(
         gates = [int(g) + (n_steps == 1) for g in rng.integers(low, high + 1, size=n_steps)]
         path = draw_path(rng, grammar.room, flaw, k=k, codes=codes, gates=gates)
         if kind == "recursion":
-            path.units.append(Unit(0, 1, b"", context=_RECURSION_DEPTH + 4))
+            path.units.append(Unit(0, 1, b"", context=_RECURSION_DEPTH))
         paths.append(path)
     return paths
 
@@ -208,8 +208,8 @@ def _frame(grammar: Grammar, paths: list[Path]) -> str:
     for k, path in enumerate(paths):
         if path.flaw.kind == "recursion":
             limit = f"if (depth > 12 && s.step[{k}] != 100) return {away};\n"
-            limit += f"    FLAW({k + 1}, depth > {_RECURSION_DEPTH}, return {away});"
-            return fill(grammar.code, recursion=limit, frame=1 << 17)
+            limit += f"    FLAW({k + 1}, depth > LEVELS, return {away});"
+            return fill(grammar.code, recursion=limit, frame="FRAME")
     return fill(grammar.code, recursion=f"if (depth > 12) return {away};", frame=64)
 
 

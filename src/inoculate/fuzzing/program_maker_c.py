@@ -36,6 +36,11 @@ extern void planted_bug(int id);
 #define QUIET
 #endif
 
+/* What is shown is computed: no compiler drops a flaw because nobody looks at its bytes. */
+static volatile uint32_t shown __attribute__((unused));
+#define SHOW(value) (shown ^= (uint32_t)(value))
+#define APART __attribute__((noinline))
+
 /* Memory of one call: start() takes back what the call before left, so nothing leaks, even after
    a longjmp. take() returns NULL beyond 256 KB or 512 blocks, like a malloc that fails. */
 enum { TAKE_BYTES = 1 << 18, TAKE_BLOCKS = 512 };
@@ -69,6 +74,14 @@ QUIET static void give(void *block) {
         if (take_list[i] == block) take_list[i] = NULL;
     free(block);
 }
+#endif
+
+/* Levels of recursion that a stack of 8 MB holds when each has a buffer of FRAME bytes. */
+enum { LEVELS = 28 };
+#if defined(PLANTED)
+enum { FRAME = 1 << 10 };
+#else
+enum { FRAME = 1 << 18 };
 #endif
 
 #if defined(MAIN)
@@ -112,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     start();
     memset(&s, 0, sizeof s);
     if (size <= 512) parse(data, size);
+    SHOW(s.acc);
     return 0;
 }
 """
