@@ -54,6 +54,26 @@ def test_the_guide_to_code_runs_with_the_files_that_it_shows(tmp_path, monkeypat
     assert classes == [("cwe-78",), ("cwe-89",)]
 
 
+def test_the_guide_to_fuzzing_runs_with_the_files_that_it_shows(tmp_path, monkeypatch):
+    pytest.importorskip("atheris", reason="atheris has no wheel for this platform; the extra fuzz")
+    text = (ROOT / "docs" / "guides" / "fuzzing.md").read_text()
+    (module,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    (seed,) = re.findall(r"```text\n(.*?)```", text, re.S)
+    (tmp_path / "notes.py").write_text(module)
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "first").write_text(seed)
+    (tmp_path / "src").symlink_to(ROOT / "src" / "inoculate" / "reading")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```console\n(.*?)```", text, re.S)
+    for line in block.splitlines():
+        command = shlex.split(line.removeprefix("$ inoculate "))
+        result = CliRunner().invoke(app, command, standalone_mode=False)
+        assert result.exception is None, (line, result.exception)
+        assert result.return_value == (0 if command[0] == "adapt" else 1), (line, result.output)
+    assert (tmp_path / "out" / "findings" / "1" / "input").read_bytes() == b"pair:"
+    assert load(tmp_path / "sibling.detector").manifest.classes == ("cwe-129",)
+
+
 @pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
 def test_links_inside_the_project_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

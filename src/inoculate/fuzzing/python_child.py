@@ -144,7 +144,7 @@ def _function(config: dict[str, Any]) -> Function:
 
 
 def _fuzz(config: dict[str, Any]) -> None:
-    import atheris  # type: ignore[import-untyped, unused-ignore]
+    import atheris
 
     log = os.open(config["log"], os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
     os.dup2(log, 2)
