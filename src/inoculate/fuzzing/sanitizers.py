@@ -108,7 +108,7 @@ _FRAME = re.compile(r"(?m)^ {4}#(\d{1,4}) 0x[0-9a-f]+ ([^\n]{0,4000})$")
 _PLACES = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(?P<file>/[^\n:]+):(?P<line>\d{1,9})(?::\d+)?$",
+        r"(?<=\s)(?P<file>/[^\n:]+):(?P<line>\d{1,9})(?::\d+)?$",
         r"(?P<file>[^\s:()]+\.\w{1,4}):(?P<line>\d{1,9})(?::\d+)?$",
         r"\((?P<module>[^\n]*?)\+0x[0-9a-f]+\)[^\n]*$",
     )
