@@ -56,6 +56,14 @@ def test_triggers_reach_their_flaws_and_seeds_reach_none(family, tmp_path):
         assert reached == [0] * len(program.seeds) + [bug.id for bug in program.bugs], program.name
 
 
+@pytest.mark.parametrize(("settings", "seed"), [(META_TRAIN[7], 5), (META_TEST[7], 4)])
+def test_a_unit_that_would_complete_a_path_is_left_out_of_a_seed(settings, seed, tmp_path):
+    program = make_program(settings, seed)
+    path = written(program, tmp_path)
+    built = build(path, tmp_path / "planted", "-O0", "-DPLANTED", driver=True)
+    assert set(batch(built, program.seeds)) == {0}
+
+
 @pytest.mark.parametrize("kind", SEEN_AS)
 def test_a_flaw_is_real_and_its_fixed_build_has_none(kind, tmp_path):
     settings = META_TEST[2] if kind in META_TEST[2].flaws else META_TRAIN[0]

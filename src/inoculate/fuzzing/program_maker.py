@@ -21,7 +21,15 @@ from inoculate.fuzzing import program_maker_grammars, program_maker_held_out
 from inoculate.fuzzing.program_maker_c import ENTRY, PROLOGUE, STATE, byte_text, fill
 from inoculate.fuzzing.program_maker_flaws import KINDS, Flaw
 from inoculate.fuzzing.program_maker_grammars import Grammar
-from inoculate.fuzzing.program_maker_paths import SUMS, Path, Room, Unit, draw_path, step_code
+from inoculate.fuzzing.program_maker_paths import (
+    SUMS,
+    Path,
+    Room,
+    Unit,
+    draw_path,
+    reaches,
+    step_code,
+)
 
 _N_CODES = 6
 _TRAIN_FLAWS = (
@@ -171,7 +179,11 @@ def _draw_seeds(rng: np.random.Generator, grammar: Grammar, paths: list[Path]) -
         for code in rng.permutation(_N_CODES)[: int(rng.integers(4, _N_CODES + 1))]:
             tail = _plain_tail(rng, room, int(rng.integers(1, max(2, room.longest // 3))))
             units.append(Unit(int(code), int(rng.integers(1, 40)), tail, context))
-        found.append(grammar.encode(units))
+        kept: list[Unit] = []
+        for unit in units:
+            if not any(reaches(path, [*kept, unit], room) for path in paths):
+                kept.append(unit)
+        found.append(grammar.encode(kept))
     return tuple(found)
 
 

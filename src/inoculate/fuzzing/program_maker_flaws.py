@@ -112,26 +112,24 @@ def _short_allocation(rng: np.random.Generator, longest: int) -> Flaw:
     return Flaw("short_allocation", 680, fill(code, each=each), value=0x10000 // each + 1)
 
 
-def _after_free(rng: np.random.Generator, longest: int) -> Flaw:
+def _freed(kind: str, cwe: int, size: int, use: str) -> Flaw:
+    """Return a flaw of an object: made by the first step, given back before the last, then used."""
     return Flaw(
-        "use_after_free",
-        416,
-        "if (s.object[@k@] == NULL) return;\nFLAW(@id@, 1, return);\n"
-        "s.object[@k@][1] ^= (uint8_t)v;\ns.acc += s.object[@k@][1];",
-        on_first="s.object[@k@] = take(24);",
+        kind,
+        cwe,
+        f"if (s.object[@k@] == NULL) return;\nFLAW(@id@, 1, return);\n{use}",
+        on_first=f"s.object[@k@] = take({size});",
         on_last="if (s.object[@k@] != NULL) give(s.object[@k@]);",
     )
+
+
+def _after_free(rng: np.random.Generator, longest: int) -> Flaw:
+    use = "s.object[@k@][1] ^= (uint8_t)v;\ns.acc += s.object[@k@][1];"
+    return _freed("use_after_free", 416, 24, use)
 
 
 def _double_free(rng: np.random.Generator, longest: int) -> Flaw:
-    return Flaw(
-        "double_free",
-        415,
-        "if (s.object[@k@] == NULL) return;\nFLAW(@id@, 1, return);\n"
-        "give(s.object[@k@]);\ns.acc += v;",
-        on_first="s.object[@k@] = take(40);",
-        on_last="if (s.object[@k@] != NULL) give(s.object[@k@]);",
-    )
+    return _freed("double_free", 415, 40, "give(s.object[@k@]);\ns.acc += v;")
 
 
 def _endless(rng: np.random.Generator, longest: int) -> Flaw:

@@ -5,7 +5,7 @@ a state, a depth). A *gate* is one condition on a unit. A *step* is a code with 
 the program so that each passed gate is new coverage; the last step holds the flaw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,9 +67,13 @@ class Room:
 
 @dataclass(slots=True)
 class Gate:
-    """One condition: its C text, and what makes a unit fulfil it."""
+    """One condition: its C text, what makes a unit fulfil it, and whether one does.
+
+    ``holds`` takes the unit and the number that the step before kept.
+    """
 
     test: str
+    holds: Callable[[Unit, int], bool] = lambda unit, kept: True
     value: int | None = None
     at: int = -1
     byte: int = 0
@@ -98,19 +102,24 @@ def _value_gate(rng: np.random.Generator, room: Room, kept: int | None, k: int) 
     c = room.number(rng, 40, 20_000)
     if kind == "above":
         c = room.number(rng, 300, 30_000)
-        return Gate(f"v > {c}", value=c + 1 + int(rng.integers(400)))
+        return Gate(f"v > {c}", lambda u, _: u.value > c, value=c + 1 + int(rng.integers(400)))
     if kind == "range":
         width = int(rng.integers(100, 2000))
-        return Gate(f"v >= {c} && v < {c + width}", value=c + int(rng.integers(width)))
+        test = f"v >= {c} && v < {c + width}"
+        return Gate(test, lambda u, _: c <= u.value < c + width, value=c + int(rng.integers(width)))
     if kind == "rest":
         by = room.number(rng, 5, 30)
         rest = int(rng.integers(by))
-        return Gate(f"v % {by} == {rest}", value=by * int(rng.integers(1, 900)) + rest)
+        test = f"v % {by} == {rest}"
+        return Gate(
+            test, lambda u, _: u.value % by == rest, value=by * int(rng.integers(1, 900)) + rest
+        )
     if kind == "exact":
-        return Gate(f"v == {c}", value=c)
+        return Gate(f"v == {c}", lambda u, _: u.value == c, value=c)
     assert kept is not None  # noqa: S101 - "relation" is offered only then
     low = room.number(rng, 30, 300)
-    return Gate(f"v > s.kept[{k}] && v - s.kept[{k}] < {low + 2}", value=kept + low)
+    test = f"v > s.kept[{k}] && v - s.kept[{k}] < {low + 2}"
+    return Gate(test, lambda u, before: 0 < u.value - before < low + 2, value=kept + low)
 
 
 def _draw_gate(
@@ -133,9 +142,14 @@ def _draw_gate(
         return Gate(f"s.context {sign} {context}", in_context=context)
     if kind == "length":
         least = int(rng.integers(2, max(3, room.longest * 2 // 3)))
-        return Gate(f"n > {least}", length=least + 1)
+        return Gate(f"n > {least}", lambda u, _: len(u.tail) > least, length=least + 1)
     if kind == "check":
-        return Gate("n > 2 && ((check_of(p + 1, n - 1) ^ p[0]) & 15) == 0", length=3, checked=True)
+        test = "n > 2 && ((check_of(p + 1, n - 1) ^ p[0]) & 15) == 0"
+        return Gate(test, lambda u, _: _checks(u.tail, room), length=3, checked=True)
+    return _byte_gate(rng, room, taken)
+
+
+def _byte_gate(rng: np.random.Generator, room: Room, taken: list[Gate]) -> Gate:
     free = [i for i in range(1, min(6, room.longest)) if all(g.at != i for g in taken)]
     if not room.longest or not free:
         return Gate("n < 200")
@@ -143,8 +157,17 @@ def _draw_gate(
     if room.span == 256 and rng.integers(2):
         mask = int(rng.choice([0x0F, 0x1F, 0x3F]))
         test = f"n > {at} && (p[{at}] & {mask:#x}) == {byte_text(byte & mask)}"
-        return Gate(test, at=at, byte=byte, length=at + 1)
-    return Gate(f"n > {at} && p[{at}] == {byte_text(byte)}", at=at, byte=byte, length=at + 1)
+        return Gate(
+            test,
+            lambda u, _: len(u.tail) > at and (u.tail[at] & mask) == byte & mask,
+            at=at,
+            byte=byte,
+            length=at + 1,
+        )
+    test = f"n > {at} && p[{at}] == {byte_text(byte)}"
+    return Gate(
+        test, lambda u, _: u.tail[at : at + 1] == bytes([byte]), at=at, byte=byte, length=at + 1
+    )
 
 
 def draw_path(
@@ -170,8 +193,7 @@ def draw_path(
     kept, context = None, 0
     for i, (code, wanted) in enumerate(zip(codes, gates, strict=True)):
         last = i == len(codes) - 1
-        own = Gate("", value=flaw.value if flaw.value is not None else None)
-        taken = [own] if last else []
+        taken = [Gate("", value=flaw.value)] if last else []
         if last and flaw.tail:
             taken += [Gate("", at=j) for j in range(len(flaw.tail))] + [Gate("", checked=True)]
         drawn: list[Gate] = []
@@ -196,6 +218,32 @@ def check_of(data: bytes, room: Room) -> int:
     for byte in data:
         total = _MIX[room.parity](total, byte) & 0xFFFFFFFF
     return room.low + (total & 0xFF) % room.span
+
+
+def _checks(tail: bytes, room: Room) -> bool:
+    return len(tail) > 2 and (check_of(tail[1:], room) ^ tail[0]) & 15 == 0
+
+
+def reaches(path: Path, units: Sequence[Unit], room: Room) -> bool:
+    """Return whether the units pass every step of a path, so that they may set off its flaw."""
+    step, kept = 0, 0
+    for unit in units:
+        code, gates = path.steps[step]
+        if unit.code != code or not all(_holds(g, unit, kept, room) for g in gates):
+            continue
+        step, kept = step + 1, unit.value
+        if step == len(path.steps):
+            return True
+    return False
+
+
+def _holds(gate: Gate, unit: Unit, kept: int, room: Room) -> bool:
+    """Return whether a unit passes a gate; a context is the path's own, drawn after the gate."""
+    if not gate.in_context:
+        return gate.holds(unit, kept)
+    if room.counted:
+        return unit.context >= gate.in_context
+    return unit.context == gate.in_context
 
 
 SUMS = ((7, "sum += p[i];"), (0x5A, "sum = ((sum << 3) | (sum >> 5 & 7)) ^ p[i];"))
