@@ -26,7 +26,7 @@ SIGNED = """p.c:4:9: runtime error: signed integer overflow: 2147483647 + 1 cann
 
 SUMMARY: UndefinedBehaviorSanitizer: undefined-behavior p.c:4:9 in
 """
-NULL = """==9==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 (pc 0x0 bp 0x0 sp 0x0 T0)
+NULL = """==9==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 (pc 0x0 T0)
 ==9==The signal is caused by a READ memory access.
 ==9==Hint: address points to the zero page.
     #0 0x4a in f /src/p.c:4:9

@@ -5,10 +5,11 @@ import shutil
 import socket
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from inoculate.fuzzing.afl_module import Line
+from inoculate.fuzzing.afl_module import NEW_CRASH, Line
 from inoculate.fuzzing.rounds import Kept, Rounds
 
 _WAIT_S = 0.2
@@ -70,25 +71,50 @@ class MutationServer:
         watcher = threading.Thread(target=self._hang_up, args=(connection,), daemon=True)
         watcher.start()
         line = Line(connection)
-        with contextlib.suppress(OSError):
+        with contextlib.closing(line), contextlib.suppress(OSError):
             while not self._stopping.is_set():
-                parts = line.take()
-                line.send(self._mutants(parts))
+                line.send(self._mutants(_Request.of(line.take())))
 
     def _hang_up(self, connection: socket.socket) -> None:
         self._stopping.wait()
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
-    def _mutants(self, parts: list[bytes]) -> list[bytes]:
-        name, data, max_size, ran, known, *kept = parts
-        told = [Kept(*_kept(one)) for one in kept]
+    def _mutants(self, asked: "_Request") -> list[bytes]:
         with self.lock:
-            self.rounds.settle(int(ran), told)
-            self.rounds.known = int(known) or self.rounds.known
-            return self.rounds.make(name.decode("ascii"), data, max_size=int(max_size))
+            self.rounds.settle(asked.ran, asked.kept)
+            self.rounds.known = asked.known or self.rounds.known
+            return self.rounds.make(asked.name, asked.data, max_size=asked.max_size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a fuzzer asks: mutants of a seed; and tells: what became of the last ones."""
+
+    name: str
+    data: bytes
+    max_size: int
+    ran: int
+    known: int
+    kept: tuple[Kept, ...]
+
+    @classmethod
+    def of(cls, parts: list[bytes]) -> "_Request":
+        """Read it.
+
+        Raises:
+            ConnectionError: it is none; who sends that is no fuzzer of ours.
+        """
+        try:
+            name, data, max_size, ran, known, *kept = parts
+            told = tuple(Kept(*_kept(one)) for one in kept)
+            return cls(name.decode("ascii"), data, int(max_size), int(ran), int(known), told)
+        except ValueError as err:
+            raise ConnectionError("no request for mutants") from err
 
 
 def _kept(part: bytes) -> tuple[int, str, int]:
     index, what, name = part.split(b" ")
+    if not 0 <= int(what) <= NEW_CRASH:
+        raise ValueError("a mutant did what none can do")
     return int(index), name.decode("ascii"), int(what)
