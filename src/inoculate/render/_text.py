@@ -171,7 +171,7 @@ def looked_for(report: Report) -> str:
 def promise(report: Report) -> str:
     """Return what the threshold keeps, and how many false alarms that is here."""
     if report.observed:
-        return "each was seen to end so in every replay"
+        return "each ended so in every replay" if report.n_findings else "nothing ended badly"
     expected = report.false_alarms * report.n_records
     about = f"about {expected:,.3g}" if expected < 1000 else f"about {expected:,.0f}"
     return (
