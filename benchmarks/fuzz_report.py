@@ -12,6 +12,7 @@ from inoculate.metrics import auroc, bootstrap, holm, wilcoxon
 
 AGAINST = ("afl_havoc", "ucb_bandit", "uniform", "scratch_policy")
 CLOCKS = ("executions", "seconds")
+PARTS = (0.1, 0.25, 0.5, 1.0)
 
 Trials = Mapping[tuple[str, str], list[dict]]
 
@@ -75,13 +76,14 @@ def against(trials: Trials, agent: str, base: str, programs: Sequence[str], cloc
         "low": float(low),
         "high": float(high),
         "p": wilcoxon([m.mean() for m in mine], [t.mean() for t in theirs]),
-        "faster": sum(
-            m.mean() < t.mean() for p, m, t in zip(programs, mine, theirs, strict=True) if p in sure
-        ),
-        "slower": sum(
-            m.mean() > t.mean() for p, m, t in zip(programs, mine, theirs, strict=True) if p in sure
-        ),
+        "faster": _count(sure, programs, mine, theirs),
+        "slower": _count(sure, programs, theirs, mine),
     }
+
+
+def _count(sure: set[str], programs: Sequence[str], fast: list, slow: list) -> int:
+    pairs = zip(programs, fast, slow, strict=True)
+    return sum(bool(f.mean() < s.mean()) for p, f, s in pairs if p in sure)
 
 
 def summary(trials: Trials, agent: str, programs: Sequence[str]) -> dict:
@@ -130,6 +132,7 @@ def report(records: Sequence[dict], folder: Path) -> str:
         }
         results[group] = {"programs": shared, "agents": table, "against": gaps}
         text += [f"## {group}: {len(shared)}", "", *_table(table), "", *_gaps(gaps, agents), ""]
+    text += ["## Within a program", "", *_curves(trials, agents, sorted(kinds)), ""]
     text += ["## Each program", "", *_each(trials, agents, sorted(kinds))]
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text("\n".join(text) + "\n", encoding="utf-8")
@@ -178,6 +181,38 @@ def _gaps(gaps: Mapping[str, dict], agents: Sequence[str]) -> list[str]:
             f"| {agent} | {base} | {cells[0]} | {cells[1]} | {first['p']:.2g} "
             f"| {first['faster']} | {first['slower']} |"
         )
+    return lines
+
+
+def _curves(trials: Trials, agents: Sequence[str], programs: Sequence[str]) -> list[str]:
+    shared = [p for p in programs if all((p, a) in trials for a in agents)]
+    lines = [
+        "Edges touched, and trials that have found a bug, at parts of the budget.",
+        "",
+        "| agent | "
+        + " | ".join(f"edges at {part:.0%}" for part in PARTS)
+        + " | "
+        + " | ".join(f"bugs at {part:.0%}" for part in PARTS)
+        + " |",
+        "|---|" + "---|" * 2 * len(PARTS),
+    ]
+    for a in agents:
+        edges, bugs = [], []
+        for part in PARTS:
+            at = int(part * len(trials[shared[0], a][0]["edges"])) - 1
+            edges.append(np.mean([t["edges"][at] for p in shared for t in trials[p, a]]))
+            limit = {p: part * budget_of(trials, p, "executions") for p in shared}
+            bugs.append(
+                np.mean(
+                    [
+                        any(when[0] <= limit[p] for when in t["bugs"].values())
+                        for p in shared
+                        for t in trials[p, a]
+                    ]
+                )
+            )
+        cells = [*(f"{e:.1f}" for e in edges), *(f"{b:.1%}" for b in bugs)]
+        lines.append(f"| {a} | " + " | ".join(cells) + " |")
     return lines
 
 

@@ -135,7 +135,7 @@ class HierarchicalBandit(Agent):
     def __init__(
         self,
         *,
-        keep: float = 0.998,
+        keep: float = 0.9995,
         pace: float = 0.02,
         share: float = 0.25,
         strength: float = 50.0,

@@ -1,0 +1,89 @@
+"""From a recipe to a trained agent on disk, and the same again."""
+
+import numpy as np
+import pytest
+
+from inoculate.errors import ArtifactError, InputError
+from inoculate.fuzzing.history import OBSERVED, SPACE
+from inoculate.store.agent import load_agent, shipped_agents, usual_agent
+from inoculate.store.artifact import load, open_prior
+from inoculate.workflows.train_agent import is_agent_recipe, train_agent
+
+RECIPE = """
+name = "small"
+agent = "hierarchical_bandit"
+seed = 3
+[programs]
+n = 2
+executions = 1600
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_the_same_recipe_gives_the_same_agent(recipe, tmp_path):
+    for out in ("a", "b"):
+        made = train_agent(recipe, tmp_path / out)
+        assert made.n_programs == 2
+    one, two = load(tmp_path / "a"), load(tmp_path / "b")
+    assert one.manifest.files == two.manifest.files
+    assert len(one.manifest.views[0].columns) == len(OBSERVED)
+
+
+def test_a_trained_agent_loads_and_acts(recipe, tmp_path):
+    train_agent(recipe, tmp_path / "a")
+    agent = load_agent(tmp_path / "a")
+    action = agent.adapt(SPACE, seed=0).act(np.zeros(len(OBSERVED), np.float32))
+    assert all(0 <= part < n for part, n in zip(action, SPACE.actions, strict=True))
+
+
+def test_an_agent_is_no_prior(recipe, tmp_path):
+    train_agent(recipe, tmp_path / "a")
+    with pytest.raises(ArtifactError, match="a agent, expected a prior"):
+        open_prior(tmp_path / "a")
+
+
+def test_a_prior_is_no_agent():
+    from inoculate.store.artifact import shipped
+
+    with pytest.raises(ArtifactError, match="a prior, expected an agent"):
+        load_agent(shipped()["code"])
+
+
+def test_agents_that_need_no_training_are_there_by_name():
+    assert load_agent("uniform").adapt(SPACE, seed=0)
+
+
+def test_every_shipped_agent_loads_and_one_is_usual():
+    assert usual_agent() in shipped_agents()
+    for name in shipped_agents():
+        assert load_agent(name).adapt(SPACE, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("n = 2", "n = 0"), r"small\.toml: programs\.n: "),
+        (("n = 2", "n = 2\nmore = 1"), r"programs\.more: Extra"),
+        (("[programs]", "[programs"), "not TOML"),
+        (("seed = 3", "seed = -3"), "seed: "),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_line(recipe, tmp_path, change, problem):
+    recipe.write_text(RECIPE.replace(*change))
+    with pytest.raises(InputError, match=problem) as caught:
+        train_agent(recipe, tmp_path / "a")
+    assert "\n" not in str(caught.value)
+
+
+def test_recipes_of_agents_are_told_from_recipes_of_priors(recipe, tmp_path):
+    prior = tmp_path / "prior.toml"
+    prior.write_text('name = "x"\nlearner = "ridge"\n')
+    assert is_agent_recipe(recipe)
+    assert not is_agent_recipe(prior)
+    assert not is_agent_recipe(tmp_path / "missing.toml")
