@@ -85,3 +85,15 @@ def test_pairs_the_wrong_way_round_give_another_rule(folder, tmp_path):
 def test_pairs_do_not_go_with_examples(folder, more):
     with pytest.raises(InputError, match="--pairs go without"):
         make_rule(request(folder, **more))
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_the_rule_of_a_detector_of_pairs_needs_no_source_again(folder, tmp_path, background):
+    more = {"background": (str(folder / "src"),)} if background else {}
+    out = tmp_path / "cwe-89.detector"
+    adapt(AdaptRequest(pairs=(str(folder / "fixes"),), threats=("cwe-89",), out=out, **more))
+    report = make_rule(RuleRequest(detector=out, format="json"))
+    assert report.examples == len(TABLES) and report.alarms[0] == 0
+    assert report.left_out.n_contrary == len(TABLES) and report.left_out.wrong == 0
+    assert json.loads(report.text)["languages"] == ["python"]
+    assert str(folder) not in report.text and str(tmp_path) not in report.text
