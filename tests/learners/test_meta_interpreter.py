@@ -151,3 +151,58 @@ def test_a_damaged_prior_is_refused(name):
     del state[name]
     with pytest.raises(ArtifactError, match=f"{name} is missing"):
         LEARNERS.load("meta_interpreter")().load_state(state)
+
+
+def marked_class(seed, own=5, n=60):
+    """A task of marked functions: column 0 tells bad from good in all classes, ``own`` in one."""
+    rng = np.random.default_rng(seed)
+    bad, good, usual = (functions(rng, m) for m in (n, n, 200))
+    about = rng.integers(0, 9)
+    for rows in (bad, good, usual):
+        rows[:, 10] += about  # what a class is about, in bad and good alike
+    bad[:, 0] += rng.random(n) < 0.8
+    bad[:, own] += 2 * (rng.random(n) < 0.5)
+    return Task(
+        Support(
+            Labelled(Encoded({"v": bad}), np.zeros(n, np.int64)),
+            Encoded({"v": np.concatenate([good, usual])}),
+            ("w",),
+            n,
+        ),
+        Labelled(Encoded({"v": bad[:0]}), np.zeros(0, np.int64)),
+        "code",
+    )
+
+
+def trained_on_marks():
+    learner = LEARNERS.load("meta_interpreter")(marked=True, most_steps=0)
+    return learner.meta_fit(marked_class(i, own=12 + i) for i in range(6))
+
+
+def test_marked_functions_are_told_by_what_classes_have_in_common_and_by_their_own():
+    learner = trained_on_marks()
+    support, bad, good = few(marked_class(99, own=25), 5)
+    detector = learner.adapt(support)
+    assert (alarm(detector, bad) > 0.5).mean() > 0.7 < (alarm(detector, good) < 0.5).mean()
+    (judge,) = detector.judges
+    assert judge.direction[0] > 0 and judge.direction[25] > 2 * np.abs(judge.direction[1:10]).mean()
+
+
+def test_what_other_classes_taught_of_marks_helps_where_few_are_known():
+    learner, alone = trained_on_marks(), LEARNERS.load("meta_interpreter")(marked=True)
+    nothing = {k: 0 * v for k, v in learner.learned_.items() if k in ("direction", "offset")}
+    alone.load_state({**learner.learned_, **nothing})
+    right = []
+    for seed in range(90, 98):
+        support, bad, good = few(marked_class(seed, own=25), 3)
+        both = learner.adapt(support), alone.adapt(support)
+        right.append([(alarm(d, bad) > 0.5).mean() + (alarm(d, good) < 0.5).mean() for d in both])
+    taught, untaught = np.mean(right, axis=0)
+    assert taught > untaught + 0.1
+
+
+def test_without_marks_a_learner_of_marks_scores_kinship():
+    support, bad, _ = few(marked_class(99, own=25), 5, with_twins=False)
+    detector = trained_on_marks().adapt(support)
+    scores = alarm(detector, bad)
+    assert np.isfinite(scores).all() and not len(detector.judges[0].steps)

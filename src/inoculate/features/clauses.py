@@ -24,7 +24,7 @@ References:
 
 import heapq
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +35,7 @@ Float64 = npt.NDArray[np.float64]
 
 _BEAM = 24
 _LOOK_AT_CLOCK = 256
+_FEWEST_COUNTS = 0.5  # pairs that "a fact never comes or goes" counts as
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,6 +97,20 @@ class Learned:
         for clause in self.clauses:
             found |= satisfied(clause, facts)
         return found
+
+
+def costs(pairs: Sequence[tuple[BoolArray, BoolArray]], width: int) -> Float64:
+    """Return the bits of each fact and of each absence, (width, 2): how seldom fixes undid it.
+
+    Args:
+        pairs: (n, width) facts before and after fixes of each weakness.
+        width: facts.
+    """
+    counts = np.full((width, 2), _FEWEST_COUNTS)
+    for before, after in pairs:
+        counts[:, 0] += (before & ~after).mean(axis=0)
+        counts[:, 1] += (~before & after).mean(axis=0)
+    return np.asarray(-np.log2(counts / counts.sum()))
 
 
 def satisfied(clause: Clause, facts: BoolArray) -> BoolArray:

@@ -73,15 +73,27 @@ def moved_direction(direction: Float64, differences: Float64, strength: float) -
         strength: more than 0; how hard it is to move.
     """
     rows = bounded(differences)
-    gram, first = rows @ rows.T / strength, rows @ direction
-    a = np.zeros(len(rows))
+    a = proximal_coefficients(rows @ direction, rows @ rows.T / strength)
+    return np.asarray(direction + rows.T @ a / strength)
+
+
+def proximal_coefficients(first: Float64, gram: Float64) -> Float64:
+    """Return how much each of a few records pulls, (k,): the minimum in their coefficients.
+
+    Minimises the sum of log(1 + exp(-(first + gram a))) plus half of a . gram a.
+
+    Args:
+        first: (k,) margins before.
+        gram: (k, k) how far a pull at one moves the margin of the other.
+    """
+    a = np.zeros(len(first))
     for _ in range(_STEPS):
         p = _doubt(first + gram @ a)
         move = np.linalg.solve(np.eye(len(a)) + (p * (1 - p))[:, None] * gram, a - p)
         a = a - move
         if not len(a) or np.abs(move).max() < _TOLERANCE:
             break
-    return np.asarray(direction + rows.T @ a / strength)
+    return a
 
 
 def _doubt(margin: Float64) -> Float64:

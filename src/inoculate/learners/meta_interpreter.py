@@ -7,19 +7,20 @@ Three parts, each with what is meta-learned over many weaknesses, judge a functi
 * *direction*: is it like one before or after its fix? A common direction of fixes, moved by
   the pairs at hand (``features.ranking``).
 * *rule*: the cheapest clauses of facts that cover every example, none of the twins and next to
-  nothing of the background (``features.clauses``). What a fact costs is meta-learned: how often
-  fixes made it come or go.
+  nothing of the background (``features.clauses``), under meta-learned costs of facts.
 
-With twins, kinship says which records are looked at, those beyond 97 % of the background, and how
-closely, in steps of a standard deviation; the direction orders what is on one step. Neither alone
-does: kin are found equally before and after the fix, and the direction of fixes orders two
-versions of one function, but says little of two functions. Without twins kinship scores. A rule
-is believed where rules made without one example find that one; what it covers comes first.
+With twins, kinship says which records are looked at, those beyond 98 % of the background, and how
+closely, in steps of standard deviations; the direction orders what is on one step. Neither alone
+does: kin are found equally before and after the fix, and the direction says little of two
+functions. Without twins kinship scores. A rule is believed where rules made without one example
+find that one; what it covers comes first.
+
+Where twins are not the examples' own, but functions marked as harmless (``marked``), a boundary of
+bad and good records takes the place of direction and steps (``features.boundary``).
 
 References:
-    Muggleton, Lin and Tamaddoni-Nezhad, Machine Learning 100, 2015; Rajeswaran et al., NeurIPS
-    2019: see the three modules for what is departed from. A network in the direction's place was
-    measured and lost (docs/decisions/0007-meta-interpreter.md).
+    Muggleton et al., Machine Learning 100, 2015; Rajeswaran et al., NeurIPS 2019: see the modules
+    for departures. A network was measured and lost (docs/decisions/0007-meta-interpreter.md).
 """
 
 from collections.abc import Iterable
@@ -30,23 +31,25 @@ import numpy as np
 import numpy.typing as npt
 
 from inoculate.errors import ArtifactError, TaskError
-from inoculate.features.clauses import Bounds, Learned, learn_clauses
+from inoculate.features.boundary import STRENGTH, learn_boundary, moved_boundary
+from inoculate.features.clauses import Bounds, Learned, costs, learn_clauses
 from inoculate.features.kinship import Kin, Metric
 from inoculate.features.ranking import bounded, choose, common_direction, moved_direction
 from inoculate.learner import Learner, Scores, State
 from inoculate.task import Encoded, FloatArray, Support, Task
 
 Float64 = npt.NDArray[np.float64]
+Sides = list[tuple[Float64, Float64]]
 
 _FLOOR = 0.05  # of a column's scale
 _FURTHEST = 1e4  # scales; more says no more
-_LOOKED_AT = 0.97
-_CLOSER = np.array([0.0, 1, 2, 3, 4, 6, 8, 12, 16, 24])  # steps, in standard deviations
+_LOOKED_AT = 0.98
+_CLOSER = np.array([0, 1.5, 3, 6, 12, 24])  # steps, in standard deviations
 _ALARMS = 0.01
 _BELIEVED = 0.6  # share of left-out examples that rules made without them have to find
 _MOST_LEFT_OUT = 8
-_FEWEST_COUNTS = 0.5  # pairs that "a fact never comes or goes" counts as
-_SHAPES = {"scale": 1, "direction": 1, "spread": 2, "fixes": 2, "cost": 2, "strength": 0}
+_SHAPES = {"scale": 1, "direction": 1, "strength": 0, "offset": 0}
+_SHAPES |= dict.fromkeys(("spread", "fixes", "cost"), 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,12 +77,8 @@ class Judge:
         step = np.searchsorted(self.steps, kinship) + covered * (len(self.steps) + 1)
         mean, spread = self.centre
         order = (rows @ self.direction - mean) / spread if len(self.steps) else kinship
-        return np.asarray(step + _squashed(order))
-
-
-def _squashed(x: Float64) -> Float64:
-    """Return values within 0 and 1 in the same order, far ones still apart."""
-    return np.asarray(0.5 + np.arctan(x / 2) / np.pi)
+        # within 0 and 1 in the same order, far ones still apart
+        return np.asarray(step + 0.5 + np.arctan(order / 2) / np.pi)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +86,7 @@ class Adapted:
     """A detector.
 
     Attributes:
-        scale: (d,) of the columns.
-        metric: of the background.
+        scale, metric: of the columns (d,), of the background.
         judges: one a class.
     """
 
@@ -120,8 +118,8 @@ def _rows(table: FloatArray, scale: Float64, usual: Float64) -> Float64:
     return np.asarray(np.where(np.isnan(rows), usual, rows), np.float64)
 
 
-def _facts(table: FloatArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(np.nan_to_num(table) > 0)
+def _facts(table: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.greater(np.nan_to_num(table), 0))
 
 
 class MetaInterpreter(Learner):
@@ -134,7 +132,8 @@ class MetaInterpreter(Learner):
         fixes: how often the spread of fixes counts in the metric.
         most_steps: clauses that are looked at for a class's rule; 0 for no rule.
         penalty: of the common direction; 0 chooses on held-out meta-training weaknesses.
-        strength: how hard pairs move it; 0 chooses likewise.
+        strength: how hard pairs move it; 0 chooses likewise, or takes that of marked functions.
+        marked: whether twins are other functions, known to be harmless.
     """
 
     meta_trained = True
@@ -148,11 +147,13 @@ class MetaInterpreter(Learner):
         most_steps: int = 10_000,
         penalty: float = 0.0,
         strength: float = 0.0,
+        marked: bool = False,
     ) -> None:
         self.fixes = fixes
         self.most_steps = most_steps
         self.penalty = penalty
         self.strength = strength
+        self.marked = marked
         self.learned_: dict[str, npt.NDArray[np.float32]] = {}
 
     def meta_fit(self, tasks: Iterable[Task], *, seed: int = 0) -> Self:
@@ -165,35 +166,36 @@ class MetaInterpreter(Learner):
         widths = {task.support.background.stacked().shape[1] for task in seen}
         if len(widths) != 1:
             raise TaskError(f"tasks have {sorted(widths)} columns, expected one number of them")
-        pairs = [task.support.pairs() for task in seen]
-        groups = [np.nan_to_num(a) - np.nan_to_num(b) for a, b in pairs if len(a)]
-        records = np.concatenate(
-            [np.nan_to_num(task.support.background.stacked()) for task in seen]
-        )
-        changed = np.concatenate(groups) if groups else records - records.mean(axis=0)
-        scale = np.asarray(changed.std(axis=0) + _FLOOR, np.float64)
-        direction, strength = self._direction([g / scale for g in groups], seed)
-        fixes = bounded(changed / scale)
-        found = {
-            "scale": scale,
-            "direction": direction if groups else np.zeros(len(scale)),
-            "strength": np.array(strength),
-            "spread": np.cov((records / scale).T).reshape(len(scale), len(scale)),
-            "fixes": fixes.T @ fixes / len(fixes) if groups else np.zeros((len(scale),) * 2),
-            "cost": _costs([p for p in pairs if len(p[0])], len(scale)),
-        }
-        self.learned_ = {k: np.asarray(v, np.float32) for k, v in found.items()}
+        known = [np.nan_to_num(np.array(task.support.pairs(), np.float64)) for task in seen]
+        sides: Sides = [(a, b) for a, b in known if len(a)]
+        background = np.concatenate([task.support.background.stacked() for task in seen])
+        records = np.nan_to_num(background.astype(np.float64))
+        if self.marked and sides:
+            found = learn_boundary(sides) | {"strength": np.array(self.strength or STRENGTH)}
+        else:
+            found = self._of_fixes(sides, records, seed)
+        width = len(found["scale"])
+        found["spread"] = np.cov((records / found["scale"]).T).reshape(width, width)
+        found["cost"] = costs([(_facts(a), _facts(b)) for a, b in sides], width)
+        self.learned_ = {k: np.asarray(found[k], np.float32) for k in _SHAPES}
         return self
 
-    def _direction(self, groups: list[Float64], seed: int) -> tuple[Float64, float]:
-        """Return the common direction of meta-training, and how hard it is to move."""
+    def _of_fixes(self, sides: Sides, records: Float64, seed: int) -> dict[str, Float64]:
+        changed = [a - b for a, b in sides] or [records - records.mean(axis=0)]
+        together = np.concatenate(changed)
+        scale = np.asarray(together.std(axis=0) + _FLOOR, np.float64)
         penalty, strength = self.penalty, self.strength
-        if groups and not (penalty and strength):
-            chosen = choose(groups, seed=seed)
+        if sides and not (penalty and strength):
+            chosen = choose([c / scale for c in changed], seed=seed)
             penalty, strength = penalty or chosen[0], strength or chosen[1]
-        if not groups:
-            return np.zeros(0), strength or 100.0
-        return common_direction(np.concatenate(groups), penalty), strength
+        fixes = bounded(together / scale)
+        return {
+            "scale": scale,
+            "direction": common_direction(together / scale, penalty) if sides else 0 * scale,
+            "fixes": fixes.T @ fixes / len(fixes) * bool(sides),
+            "strength": np.array(strength or 100.0),
+            "offset": np.array(0.0),
+        }
 
     def adapt(self, support: Support, *, seed: int = 0) -> Adapted:
         """Return the detector of a support set.
@@ -207,12 +209,12 @@ class MetaInterpreter(Learner):
         scale, table = told["scale"], support.usual().stacked()
         if table.shape[1] != len(scale):
             raise TaskError(f"{table.shape[1]} columns, the prior has {len(scale)}")
-        if not len(table):
-            table = support.background.stacked()
+        table = table if len(table) else support.background.stacked()
         known = np.isfinite(table)
         usual = np.where(known, table, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) / scale
         background = _rows(table, scale, usual)
-        metric = Metric.of(background, told["spread"], told["fixes"], self.fixes)
+        often = 0.0 if self.marked else self.fixes
+        metric = Metric.of(background, told["spread"], told["fixes"], often)
         judges = [self._judge(support, c, told, metric, background) for c in range(support.n_way)]
         return Adapted(scale, metric, tuple(judges))
 
@@ -223,21 +225,24 @@ class MetaInterpreter(Learner):
         paired = np.flatnonzero(mine[: support.n_twins])
         examples = support.examples.x.stacked()[mine]
         before, after = (side[paired] for side in support.pairs())
-        scale = told["scale"]
-        sides = (_rows(side, scale, metric.mean) for side in (examples, after))
-        kinship = metric.kin(background, *sides)
-        differences = (np.nan_to_num(before) - np.nan_to_num(after)) / scale
-        direction = moved_direction(told["direction"], differences, float(told["strength"]))
-        order = background @ direction
-        usual = kinship.score(background)
-        steps = np.quantile(usual, _LOOKED_AT) + _CLOSER * usual.std()
-        return Judge(
-            kinship,
-            steps if len(paired) else np.zeros(0),
-            direction,
-            (float(order.mean()), max(float(order.std()), 1e-6)),
-            self._rule(examples, after, support.usual().stacked(), told["cost"]),
-        )
+        scale, strength = told["scale"], float(told["strength"])
+        bad, good = (_rows(side, scale, metric.mean) for side in (examples, after))
+        kinship = metric.kin(background, bad, good)
+        steps, usual = np.zeros(0), kinship.score(background)
+        if self.marked and len(paired):
+            steps = np.full(1, np.inf)  # nothing is looked at closer: 0.5 is the boundary
+            given = (told["direction"], float(told["offset"])), bad, good, told["fixes"]
+            direction, offset = moved_boundary(*given, strength)
+            centre = -offset, 1.0
+        else:
+            differences = (np.nan_to_num(before) - np.nan_to_num(after)) / scale
+            direction = moved_direction(told["direction"], differences, strength)
+            order = background @ direction
+            centre = float(order.mean()), max(float(order.std()), 1e-6)
+            if len(paired):
+                steps = np.quantile(usual, _LOOKED_AT) + _CLOSER * usual.std()
+        rule = self._rule(examples, after, support.usual().stacked(), told["cost"])
+        return Judge(kinship, steps, direction, centre, rule)
 
     def _rule(
         self, examples: FloatArray, twins: FloatArray, usual: FloatArray, cost: Float64
@@ -280,8 +285,8 @@ class MetaInterpreter(Learner):
         shapes = {k: (width,) * n for k, n in _SHAPES.items()} | {"cost": (width, 2)}
         wrong = [k for k, a in found.items() if a.shape != shapes[k] or not np.isfinite(a).all()]
         wrong += [k for k in ("scale", "cost", "strength") if not (found[k] > 0).all()]
-        if wrong:
-            raise ArtifactError(f"{wrong[0]} is {found[wrong[0]].shape}, or not finite, or not > 0")
+        for name in wrong[:1]:
+            raise ArtifactError(f"{name} is {found[name].shape}, or not finite, or not > 0")
         try:
             for name in ("spread", "fixes"):
                 np.linalg.cholesky(found[name].astype(np.float64) + 1e-3 * np.eye(width))
@@ -289,12 +294,3 @@ class MetaInterpreter(Learner):
             raise ArtifactError(f"{name} is no covariance") from err
         self.learned_ = found
         return self
-
-
-def _costs(pairs: list[tuple[FloatArray, FloatArray]], width: int) -> Float64:
-    """Return the bits of each fact and of each absence, (d, 2): how seldom fixes undid it."""
-    counts = np.full((width, 2), _FEWEST_COUNTS)
-    for before, after in pairs:
-        counts[:, 0] += (_facts(before) & ~_facts(after)).mean(axis=0)
-        counts[:, 1] += (~_facts(before) & _facts(after)).mean(axis=0)
-    return np.asarray(-np.log2(counts / counts.sum()))

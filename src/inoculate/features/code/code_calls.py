@@ -18,7 +18,7 @@ MOST_TOLD = 64
 _MOST_ALIKE = 3
 _MOST_OF_ONE = 24
 _MOST_WAYS = 64
-_TOLD = frozenset(("args", "guard", "exit", "unchecked", "untested", "swallowed"))
+_TOLD = frozenset(("args", "guard", "exit", "unchecked", "untested", "swallowed", "reached"))
 _FROM_OUTSIDE = "param->"
 _Ways = dict[str, bool]
 

@@ -3,7 +3,7 @@
 Facts are about one function, method or block. They are what a reviewer would note: ``system`` is
 called with a joined text, a result is not looked at, a length is compared with a number, an
 exception is swallowed. Names are told by their parts only (``code_words``). Where data comes
-from and goes to is told by ``code_flow``.
+from and goes to is told by ``code_flow``, what it really reaches by ``code_reach``.
 
 Facts have a kind and a value, both short texts:
 
@@ -31,6 +31,7 @@ from collections.abc import Callable
 from inoculate.domain import Fact
 from inoculate.features.code.code_flow import follow
 from inoculate.features.code.code_languages import CONFIGURATION
+from inoculate.features.code.code_reach import reach
 from inoculate.features.code.code_roles import OPERATORS, role, role_names
 from inoculate.features.code.code_settings import settings
 from inoculate.features.code.code_shapes import (
@@ -93,6 +94,7 @@ def raw_facts(nodes: Nodes) -> Facts:
         if len(found) > MOST_FACTS:
             return found[:MOST_FACTS]
     follow(nodes, found)
+    reach(nodes, found)
     return found[:MOST_FACTS]
 
 

@@ -69,6 +69,11 @@ KINDS = {
     "flows": ("ways of data into calls, indices and pointers", ("direct", "through")),
     "direct": ("ways of data without a call between", ("direct",)),
     "unguarded": ("ways of data that no condition looks at", ("unguarded",)),
+    "reached": ("calls that act on raw data from outside", ("reached",)),
+    "treated": ("calls that act on escaped or checked data from outside", ("treated",)),
+    "fixed": ("calls that act on nothing from outside", ("fixed",)),
+    "exposed": ("data from outside that reaches one at all", ("exposed",)),
+    "decided": ("conditions that constants decide", ("decided",)),
     "reused": ("calls on a variable that was given to another", ("then",)),
 }
 """Columns that count facts: what they say, and the kinds that count."""

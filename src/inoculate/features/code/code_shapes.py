@@ -8,13 +8,16 @@ _SIGNS = "== != === !== <> < > <= >= <=> in is instanceof"
 COMPARISONS = frozenset((*_SIGNS.split(), "not in", "is not"))
 LOGICAL = frozenset(("&&", "||", "and", "or", "xor"))
 _MOST_TESTS = 8
+_MOST_NAMES = 400
+_MOST_BEFORE = 60
+_ITSELF = (b"self", b"this", b"cls")
 
 (
     _ARGS, _NAME, _FIELD, _TYPE, _STRING, _NUMBER, _BINARY, _UNARY, _CALL, _BOOL, _KEYWORD,
-    _POINTER, _NEW,
+    _POINTER, _NEW, _PARAMS,
 ) = map(role, (
     "args", "name", "field", "type", "string", "number", "binary", "unary", "call", "bool",
-    "keyword", "pointer", "new",
+    "keyword", "pointer", "new", "params",
 ))  # fmt: skip
 
 
@@ -144,6 +147,30 @@ def arguments(nodes: Nodes, i: int) -> list[int]:
     if args >= 0:
         return nodes.children(args)
     return [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS][-1:]
+
+
+def names_in(nodes: Nodes, i: int) -> list[int]:
+    """Return the first names in an expression."""
+    return [j for j in range(i, min(nodes.stop[i], i + _MOST_NAMES)) if nodes.role[j] == _NAME]
+
+
+def name_of(nodes: Nodes, i: int) -> bytes:
+    """Return the name of a function, b"" where it has none."""
+    for j in nodes.children(i):
+        if nodes.role[j] == _PARAMS:
+            break
+        if nodes.part[j] in ("name", "declarator"):
+            its = names_in(nodes, j)
+            return nodes.text(its[0]) if its else b""
+    return b""
+
+
+def parameters_of(nodes: Nodes, i: int) -> list[bytes]:
+    """Return the names of a function's parameters, without that of its object."""
+    around = range(i, min(nodes.stop[i], i + _MOST_BEFORE))
+    lists = [j for j in around if nodes.role[j] == _PARAMS]
+    its = [names_in(nodes, j)[:1] for j in (nodes.children(lists[0]) if lists else ())]
+    return [name for some in its for k in some if (name := nodes.text(k)) not in _ITSELF]
 
 
 def condition(nodes: Nodes, children: list[int]) -> list[tuple[str, int]]:
