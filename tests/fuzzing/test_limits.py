@@ -3,6 +3,7 @@
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -130,3 +131,20 @@ def test_a_signal_of_choice_comes_before_the_kill(tmp_path):
         env=environment(tmp_path, "t", {}), timeout_s=6.0, on_timeout=signal.SIGABRT,
     )  # fmt: skip
     assert (ended.said, ended.timed_out) == ("stack", True)
+
+
+@pytest.mark.parametrize("code", ["while True: pass", "import time; time.sleep(60)"])
+def test_a_watch_tells_what_works_too_long_and_what_only_waits(code):
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        watch = limits.Watch(process.pid, cpu_s=0.3, idle_s=1.5)
+        deadline = time.monotonic() + 30
+        while not watch.is_over() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert watch.is_over()
+        busy = code.startswith("while")
+        assert (limits.cpu_seconds(process.pid) > 0.3) == busy
+    finally:
+        process.kill()
+        process.wait()
+    assert limits.cpu_seconds(1 << 22) == 0.0

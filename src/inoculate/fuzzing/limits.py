@@ -205,6 +205,39 @@ def end_all(mark: str) -> None:
         time.sleep(0.05)
 
 
+class Watch:
+    """Tells when a process will not end by itself, however busy the machine is.
+
+    Wall time alone would take a slow machine for a slow program.
+
+    Args:
+        pid: of the process.
+        cpu_s: processor time from now on after which it is over.
+        idle_s: wall time without any processor time after which it is over: it waits.
+    """
+
+    def __init__(self, pid: int, *, cpu_s: float, idle_s: float) -> None:
+        self._pid, self._cpu_s, self._idle_s = pid, cpu_s, idle_s
+        self._first = self._last = cpu_seconds(pid)
+        self._moved = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Return whether it has used up its time; to be asked now and then."""
+        used, now = cpu_seconds(self._pid), time.monotonic()
+        if used != self._last:
+            self._last, self._moved = used, now
+        return used - self._first > self._cpu_s or now - self._moved > self._idle_s
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def resident_bytes(pid: int) -> int:
     """Return the memory that a process holds, 0 when it is gone."""
     try:

@@ -28,6 +28,7 @@ from typing import Any
 
 from inoculate.fuzzing.afl_module import NEW_COUNTS, NEW_CRASH, NEW_EDGES, Asker, Line
 from inoculate.fuzzing.crashes import Ending
+from inoculate.fuzzing.limits import Watch
 from inoculate.fuzzing.python_calls import Form, Function, forget, form_of, found
 
 HEAD = struct.Struct("=QQ")
@@ -38,7 +39,7 @@ _KEPT_OF_ONE = 3
 _KEPT_OF_ALL = 500
 _LOG_BYTES = 4 << 20
 _COVERED = re.compile(rb"\bcov: (\d+)")
-_BLOCKED_FACTOR, _BLOCKED_S = 10, 5.0
+_UNSTOPPED, _IDLE_S = 4.0, 3.0
 
 
 class Fuzzed:
@@ -202,7 +203,7 @@ def _answer(config: dict[str, Any], function: Function, data: bytes) -> bytes:
         child = os.fork()
         if child == 0:
             _in_child(config, function, data, told.fileno(), fault.fileno())
-        code, timed_out = _wait(child, _BLOCKED_FACTOR * config["timeout_s"] + _BLOCKED_S)
+        code, timed_out = _wait(child, config["timeout_s"])
         told.seek(0)
         fault.seek(0)
         said = fault.read(1 << 16).decode("utf-8", "replace")
@@ -234,15 +235,15 @@ def _in_child(
         os._exit(111)
 
 
-def _wait(child: int, seconds: float) -> tuple[int, bool]:
+def _wait(child: int, timeout_s: float) -> tuple[int, bool]:
     """Return how a child ended, and whether it had to be killed."""
-    deadline = time.monotonic() + seconds
+    watch = Watch(child, cpu_s=_UNSTOPPED * (timeout_s + 1), idle_s=timeout_s + _IDLE_S)
     timed_out = False
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status), timed_out
-        if time.monotonic() > deadline and not timed_out:
+        if not timed_out and watch.is_over():
             timed_out = True
             os.kill(child, signal.SIGKILL)
         time.sleep(0.001)

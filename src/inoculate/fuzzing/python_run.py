@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,15 +24,14 @@ from inoculate.fuzzing.afl_module import Line
 from inoculate.fuzzing.crashes import Ending, Frame
 from inoculate.fuzzing.engine import Engine
 from inoculate.fuzzing.journal import write_whole
-from inoculate.fuzzing.limits import Limits, end_all, end_group, environment, fenced
+from inoculate.fuzzing.limits import Limits, Watch, end_all, end_group, environment, fenced
 from inoculate.fuzzing.python_child import HEAD, IDLE
 
 _CHILD = "inoculate.fuzzing.python_child"
 _FAULT = re.compile(r'(?m)^  File "([^"\n]*)", line (\d{1,9}) in ([^\n]*)$')
 _NAME = re.compile(r"[0-9a-f]{40}")
 _START_S = 60.0
-_STUCK_S = 5.0
-_STUCK_FACTOR = 10
+_UNSTOPPED, _IDLE_S = 4.0, 3.0
 _UNCOVERED = "no interesting inputs were found"
 
 
@@ -130,7 +128,7 @@ class PythonReplay:
             self.close()
             raise InputError(told.decode("utf-8", "replace"))
         self.form = told.decode()
-        ours.settimeout(_START_S + 4 * target.limits.timeout_s)
+        ours.settimeout(None)
 
     def __call__(self, data: bytes) -> Ending | None:
         """Return how an input ended, None where it ended well."""
@@ -195,7 +193,7 @@ class AtherisRun(Engine):
     seconds: int
     max_size: int
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _told: tuple[bytes, float] = field(default=(b"", 0.0), init=False)
+    _watched: tuple[bytes, Watch] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Start it, or start it again.
@@ -219,7 +217,7 @@ class AtherisRun(Engine):
             "seconds": self.seconds,
         }
         self._process = _start(self.target.config() | told, self.folder, self.mark)
-        self._told = (b"", time.monotonic())
+        self._watched = None
 
     @property
     def _last(self) -> Path:
@@ -249,12 +247,13 @@ class AtherisRun(Engine):
 
     def _is_stuck(self) -> bool:
         head = self._last.read_bytes()[: HEAD.size]
-        if head != self._told[0]:
-            self._told = (head, time.monotonic())
-        if HEAD.unpack(head)[1] == IDLE:
+        if self._process is None or HEAD.unpack(head)[1] == IDLE:
             return False
-        patience = _STUCK_FACTOR * self.target.limits.timeout_s + _STUCK_S
-        return time.monotonic() - self._told[1] > patience
+        if self._watched is None or head != self._watched[0]:
+            limit = self.target.limits.timeout_s
+            watch = Watch(self._process.pid, cpu_s=_UNSTOPPED * (limit + 1), idle_s=limit + _IDLE_S)
+            self._watched = head, watch
+        return self._watched[1].is_over()
 
     def stop(self) -> None:
         """End it, and all that it left."""
