@@ -31,7 +31,7 @@ DATA = Path(os.environ.get("INOCULATE_DATA", "../shared/datasets"))
 PAIRS = ("cvefix_mined_dev", "sven_pairs", "pairvul_linux", "nvd_cve_c_pairs", "pyvul_functions")
 SINGLE = ("juliet_c_functions", "owasp_benchmark_python", "owasp_benchmark_java")
 SUFFIXES = {"c": ".c", "cpp": ".cpp", "python": ".py"}
-MOST, SEED, LIMIT_S = 300, 0, 1_200
+MOST, SEED, LIMIT_S, FILE_S = 300, 0, 1_200, 60
 UNREAD = frozenset(
     ("syntaxError", "unknownMacro", "preprocessorErrorDirective", "internalAstError")
 )
@@ -50,16 +50,20 @@ def flawfinder(program, folder):
 
 
 def cppcheck(program, folder):
-    words = [program, "--quiet", "--enable=warning,portability", "--inline-suppr", str(folder)]
-    words.append("--template={file}\t{severity}\t{id}")
+    words = [program, "--quiet", "--enable=warning,portability"]
+    words.append("--template={severity}\t{id}")
     said, unread = Counter(), set()
-    for line in run(words, errors=True).splitlines():
-        file, _, rest = line.partition("\t")
-        severity, _, name = rest.partition("\t")
-        if name in UNREAD:
-            unread.add(Path(file).name)
-        elif severity in ("error", "warning", "portability"):
-            said[Path(file).name] += 1
+    for file in sorted(folder.iterdir()):
+        try:
+            lines = run([*words, str(file)], errors=True, limit_s=FILE_S).splitlines()
+        except subprocess.TimeoutExpired:
+            unread.add(file.name)
+            continue
+        for severity, _, name in (line.partition("\t") for line in lines):
+            if name in UNREAD:
+                unread.add(file.name)
+            elif severity in ("error", "warning", "portability"):
+                said[file.name] += 1
     return said, unread
 
 
@@ -75,8 +79,8 @@ ABSENT = {
 }
 
 
-def run(words, *, errors=False):
-    done = subprocess.run(words, capture_output=True, timeout=LIMIT_S, check=False)
+def run(words, *, errors=False, limit_s=LIMIT_S):
+    done = subprocess.run(words, capture_output=True, timeout=limit_s, check=False)
     return (done.stderr if errors else done.stdout).decode("utf-8", "replace")
 
 
@@ -176,20 +180,21 @@ def written(result):
         "Each function is scanned as a file of its own, with the rules that the scanner has; of",
         "a whole program it may say more. Ranked right: it says more of the vulnerable side; the",
         "same counts half, so 0.5 says nothing. Both right: it flags that side, not the fixed one.",
+        f"Unread: files that it could not parse, or not within {FILE_S} s.",
         "",
     ]
     lines += table(
-        ("pairs of", "scanner", "pairs", "ranked right", "both right", "says the same of both"),
+        ("pairs of", "scanner", "pairs", "ranked right", "both right", "same of both", "unread"),
         [
             (r["set"], r["scanner"], r["pairs"], told(r["ranked_right"]), told(r["both_right"]),
-             r["says_the_same"]) for r in result["pairs"]
+             r["says_the_same"], r["unread"]) for r in result["pairs"]
         ],
     )  # fmt: skip
     lines += table(
-        ("functions of", "scanner", "vulnerable, others", "flagged", "others too", "difference"),
+        ("functions of", "scanner", "bad, good", "flagged", "good flagged", "difference", "unread"),
         [
             (r["set"], r["scanner"], ", ".join(map(str, r["functions"])), r["true_positive_rate"],
-             r["false_positive_rate"], told(r["difference"])) for r in result["single"]
+             r["false_positive_rate"], told(r["difference"]), r["unread"]) for r in result["single"]
         ],
     )  # fmt: skip
     return "\n".join(lines)
