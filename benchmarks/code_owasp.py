@@ -72,26 +72,27 @@ def marked(x: Encoded, category: np.ndarray, bad: np.ndarray, held_out: str, rng
             yield Task(support(x, worse[:n], better[:n], better[n:]), none, "code")
 
 
-def by_learners(x, category, bad, held_out, draws, others):
+def by_learners(x, category, bad, held_out, draws, others, wanted):
     """Yield name and scores of all records, by draw."""
     rng = np.random.default_rng(0)
     trained = LEARNERS.load("meta_interpreter")(marked=True, most_steps=0)
     trained.meta_fit(marked(x, category, bad, held_out, rng))
     for number, (worse, better) in enumerate(draws):
+        yield "reached", x["shape"][:, _exposed()], 0.0
         usual = np.random.default_rng(number).permutation(others)[:BACKGROUND]
         given = support(x, worse, better, usual)
         yield "meta_interpreter", trained.adapt(given).score(x).alarm(), _HALF
-        yield "committee", LEARNERS.load("committee")().adapt(given).score(x).alarm(), None
-        yield "reached", x["shape"][:, _exposed()], 0.0
+        if "committee" in wanted:
+            yield "committee", LEARNERS.load("committee")().adapt(given).score(x).alarm(), None
 
 
 def _exposed() -> int:
     return [c.name for c in SHAPE.columns].index("exposed")
 
 
-def by_words(words, category, bad, held_out, draws):
+def by_words(words, category, bad, held_out, draws, wanted):
     rest = np.flatnonzero(category != held_out)
-    for worse, better in draws:
+    for worse, better in draws if "words" in wanted else ():
         ten = np.concatenate([worse, better])
         one = LogisticRegression(max_iter=500).fit(words[ten], bad[ten])
         yield "words of the ten", one.decision_function(words), 0.0
@@ -100,7 +101,7 @@ def by_words(words, category, bad, held_out, draws):
         yield "words", both.fit(words[rows], bad[rows]).decision_function(words), 0.0
 
 
-def measure(name: str, folder: Path, n_draws: int) -> dict:
+def measure(name: str, folder: Path, n_draws: int, wanted: list[str]) -> dict:
     (dataset,) = [d for d in plan().dataset if d.name == name]
     frame = pl.read_parquet(folder / dataset.file)
     x = encoded(frame, dataset)
@@ -118,8 +119,8 @@ def measure(name: str, folder: Path, n_draws: int) -> dict:
             rng = np.random.default_rng(number)
             draws.append([rng.permutation(np.flatnonzero(mine & s))[:KNOWN] for s in (bad, ~bad)])
         for who, scores, own in (
-            *by_learners(x, category, bad, held_out, draws, others),
-            *by_words(words, category, bad, held_out, draws),
+            *by_learners(x, category, bad, held_out, draws, others, wanted),
+            *by_words(words, category, bad, held_out, draws, wanted),
         ):
             known = np.concatenate(draws[len(found.get(who, {}).get(held_out, []))])
             left = np.setdiff1d(np.flatnonzero(mine), known)
@@ -165,8 +166,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/datasets"))
     parser.add_argument("--output", type=Path)
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--beside", default="committee,words", help="else kept from the output")
     args = parser.parse_args()
-    found = {name: measure(name, args.data, args.draws) for name in SETS}
+    found = json.loads(args.output.read_text()) if args.output and args.output.exists() else {}
+    for name in SETS:
+        now = measure(name, args.data, args.draws, args.beside.split(","))
+        found[name] = found.get(name, {}) | now
     for name, learners in found.items():
         for who, figures in learners.items():
             for half in ("all", "judged", "design"):
