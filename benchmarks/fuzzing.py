@@ -98,7 +98,7 @@ def trials(case: Case, agent: str, *, executions: int, n: int, first: int = 0) -
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
-    made = [*generated(arguments.generated), *parsers()]
+    made = [*generated(arguments.generated), *parsers()[:: arguments.every]]
     return made + (packages(arguments.packages) if arguments.packages else [])
 
 
@@ -135,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--output", type=Path, required=True)
     go.add_argument("--packages", type=Path, help="folder with the packages installed")
     go.add_argument("--generated", type=int, default=12)
+    go.add_argument("--every", type=int, default=1, help="take every n-th parser")
     go.add_argument("--trials", type=int, default=20)
     go.add_argument("--executions", type=int, default=30_000)
     go.add_argument("--agents", nargs="*", default=[*BASELINES, *LEARNED], choices=AGENTS.names())

@@ -138,7 +138,7 @@ class HierarchicalBandit(Agent):
         keep: float = 0.9995,
         pace: float = 0.02,
         share: float = 0.25,
-        strength: float = 50.0,
+        strength: float = 15.0,
         shrink: float = 5.0,
         sweeps: int = 2,
         dear: float = 0.05,
