@@ -1,9 +1,10 @@
-import time
+import contextlib
 
 import pytest
 
+from inoculate.features.code.code_expressions import Spent
 from inoculate.features.code.code_facts import facts_of, raw_facts
-from inoculate.features.code.code_reach import reach
+from inoculate.features.code.code_reach import MOST_STEPS, _Run
 from inoculate.features.code.code_tree import parse
 
 KINDS = ("reached", "treated", "fixed", "exposed", "decided")
@@ -135,23 +136,25 @@ def test_it_is_the_same_in_all_languages(text, language, found):
     assert kinds == {found}
 
 
-def test_steps_are_bounded():
-    nested = "if (a()) { p = b(p); " * 200 + "run.exec(p);" + "}" * 200
-    many = "p = p + p; " * 20_000
-    calls = " ".join(
-        f"void g{i}(String p) {{ {f'g{i + 1}(p); ' * 30} run.exec(p); }}" for i in range(40)
-    )
-    deep = "run.exec(" + "(" * 5_000 + "p" + ")" * 5_000 + ");"
-    sums = "run.exec(p" + " + p" * 5_000 + ");"
-    for body in (nested, many + "run.exec(p);", deep, sums):
-        java(body)
-    told(f"class A {{ {calls} }}", "java")
-    text = f"class A {{ void f(String p) {{ {many} }} {calls} }}"
+def test_a_run_ends_after_so_many_steps_and_keeps_what_it_told():
+    calls = " ".join(f"void g{i}(String p) {{ {f'g{i + 1}(p); ' * 20} }}" for i in range(20))
+    text = f"class A {{ void f(String p) {{ run.exec(p); g0(p); run.exec(p); }} {calls} }}"
     nodes = parse(text, "java")
     raw_facts(nodes)
-    before = time.process_time()
-    reach(nodes, [])
-    assert time.process_time() - before < 5
+    short, long = _Run(nodes, 60), _Run(nodes, MOST_STEPS)
+    with pytest.raises(Spent):
+        short.all()
+    assert [fact[:2] for fact in short.told] == [("reached", "exec")]
+    with contextlib.suppress(Spent):
+        long.all()
+    assert len(long.told) >= len(short.told)
+
+
+def test_what_is_deep_is_read_flat():
+    deep = "run.exec(" + "g(" * 100 + "p" + ")" * 100 + ");"
+    assert java(deep) == REACHES
+    assert java("run.exec(p" + " + p" * 100 + ");") == REACHES
+    assert java("if (a()) { " * 100 + "run.exec(p);" + "}" * 100) == set()
 
 
 @pytest.mark.parametrize(

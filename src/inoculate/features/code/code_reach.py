@@ -69,7 +69,7 @@ def reach(nodes: Nodes, found: Found) -> None:
     is_told = any(map(acts, names)) or any(map(acts_on_object, names))
     if not is_told and _ANNOTATION not in nodes.role:
         return
-    run = _Run(nodes)
+    run = _Run(nodes, MOST_STEPS)
     with suppress(Spent):
         run.all()
     told = list(run.told)
@@ -81,8 +81,8 @@ def reach(nodes: Nodes, found: Found) -> None:
 class _Run(Expressions):
     """A text as it runs."""
 
-    def __init__(self, nodes: Nodes) -> None:
-        super().__init__(nodes, MOST_STEPS)
+    def __init__(self, nodes: Nodes, most: int) -> None:
+        super().__init__(nodes, most)
         self.functions: dict[bytes, int] = {}
         self._twice: set[bytes] = set()
         self._inside: list[int] = []
