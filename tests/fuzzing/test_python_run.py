@@ -26,6 +26,7 @@ def load(data: bytes):
     if data == b"count": (lambda n: [n ** n for _ in range(9)])(10 ** 7)
     if data == b"stay":
         if os.fork() == 0: os.setsid(); time.sleep(600)
+    if data == b"parent": os.kill(os.getppid(), 9)
     if data == b"here": open("here", "w").write("x")
     if data == b"odd": raise type("Odd", (Exception,), ODD)()
 """
@@ -60,6 +61,7 @@ def test_each_end_is_told_and_the_next_input_is_not_touched(replay):
         (b"memory", "MemoryError"),
         (b"loud", None),
         (b"stay", None),
+        (b"parent", "exit"),
         (b"fine", None),
     ):
         ending = replay(data)

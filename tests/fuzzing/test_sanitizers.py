@@ -106,8 +106,14 @@ def test_an_exit_status_is_no_crash(code):
     assert read("parse error", code=code) is None
 
 
-def test_what_took_too_long_is_a_hang_whatever_it_said():
-    assert read(HEAP, timed_out=True).kind == "hang"
+def test_what_took_too_long_is_a_hang_unless_it_told_of_a_crash_before():
+    ended = HEAP.replace(
+        "heap-buffer-overflow on address 0x602000000018", "ABRT on unknown address"
+    )
+    assert (read(ended, timed_out=True).kind, read(ended).kind) == ("hang", "ABRT")
+    assert read(ended, timed_out=True).place.function == "ns::parse"
+    assert read("", timed_out=True).kind == "hang"
+    assert read(HEAP, timed_out=True).kind == "heap-buffer-overflow"
 
 
 @pytest.mark.parametrize("size", [1 << 10, 1 << 18])

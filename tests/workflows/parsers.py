@@ -11,11 +11,13 @@ SOURCE = r"""
 #include <string.h>
 #include <unistd.h>
 
+void *volatile kept;
+
 static int name(const unsigned char *b, size_t n) {
-  char *kept = malloc(8);
-  if (n > 3 && b[2] == '!') memcpy(kept, b, n);
-  int first = kept[0];
-  free(kept);
+  char *copy = malloc(8);
+  if (n > 3 && b[2] == '!') memcpy(copy, b, n);
+  int first = copy[0];
+  free(copy);
   return first;
 }
 
@@ -28,6 +30,10 @@ int main(int argc, char **argv) {
   FILE *f = argc > 1 ? fopen(argv[1], "rb") : stdin;
   if (!f) return 1;
   size_t n = fread(b, 1, sizeof b, f);
+#ifdef GREEDY
+  if (n && b[0] == 'G')
+    for (;;) kept = memset(malloc(1 << 20), 1, 1 << 20);
+#endif
   if (n < 2) return 0;
   if (b[0] == 'N') return name(b, n) & 1;
   if (b[0] == 'R') return ratio(b, n) & 1;

@@ -1,12 +1,15 @@
 """Fuzzing Python from end to end: a small package with planted bugs."""
 
+from dataclasses import replace
+
 import pytest
 
 from inoculate.errors import InputError
+from inoculate.fuzzing.journal import Journal
 from inoculate.fuzzing.triage import folders, read_finding
-from inoculate.workflows.fuzz import fuzz
+from inoculate.workflows.fuzz import fuzz, resume
 from inoculate.workflows.fuzz_report import report_of
-from inoculate.workflows.fuzz_request import FuzzRequest
+from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 from tests.workflows.parsers import package
 
 pytest.importorskip("atheris", reason="atheris has no wheel for this platform; the extra fuzz")
@@ -21,7 +24,7 @@ def request_(tmp_path):
         python="notes.loads",
         path=(str(package(tmp_path / "code")),),
         seeds=(tmp_path / "seeds",),
-        seconds=20.0,
+        seconds=300.0,
         timeout_s=0.3,
     )
 
@@ -43,16 +46,27 @@ def test_a_planted_error_is_found_replayed_made_small_and_placed(request_):
 
 
 def test_what_was_named_as_expected_is_no_finding(request_):
-    from dataclasses import replace
-
     asked = replace(request_, expected=("IndexError",), executions=600)
     fuzz(asked)
     assert "IndexError" not in {read_finding(p)["kind"] for p in folders(request_.out / "findings")}
 
 
-def test_a_function_that_is_not_there_is_told_in_one_line(request_):
-    from dataclasses import replace
+def test_a_run_goes_on_where_it_was(request_):
+    fuzz(replace(request_, executions=400, expected=("IndexError",)))
+    before = Journal.read(request_.out / JOURNAL)
+    corpus = {p.name for p in (request_.out / "corpus").iterdir()}
+    resume(request_.out, seconds=before.seconds + 2.0)
+    after = Journal.read(request_.out / JOURNAL)
+    assert after.starts == 2 and after.seconds > before.seconds
+    assert corpus and corpus <= {p.name for p in (request_.out / "corpus").iterdir()}
+    assert corpus & set(after.attributes)
+    tries = [j.memory["history/tries"].sum() for j in (before, after)]
+    assert tries[0] > 0 and after.memory["history/rest"][0] >= before.memory["history/rest"][0]
+    # the form that was found out is kept, and no longer guessed
+    assert FuzzRequest.read(request_.out).form == "text"
 
+
+def test_a_function_that_is_not_there_is_told_in_one_line(request_):
     with pytest.raises(InputError, match="no such function"):
         fuzz(replace(request_, python="notes.nothing"))
     assert not request_.out.exists()

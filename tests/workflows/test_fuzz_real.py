@@ -85,7 +85,7 @@ def test_one_of_them_is_found_from_a_seed(code, tmp_path):
     fuzz(
         FuzzRequest(
             out=out, python="toml.loads", path=(str(code["toml"]),), seeds=(tmp_path / "seed",),
-            seconds=30.0, timeout_s=1.0,
+            seconds=300.0, timeout_s=1.0,
         ),
         stop=lambda: bool(found()),
     )  # fmt: skip

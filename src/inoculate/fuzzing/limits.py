@@ -36,6 +36,11 @@ _FILE_BYTES = 64 << 20
 _SAID_BYTES = 256 << 10
 _GRACE_S = 2.0
 _POLL_S = 0.002
+_IDLE_S = 0.5
+_MOST_FACTOR, _MOST_S = 20.0, 30.0
+_REPORT_S = 60.0
+_READS = 64
+_REPORTS = (b"Sanitizer", b"runtime error:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,8 @@ def run(
         stdin: what it reads; None for nothing.
         cwd: where it runs.
         env: from ``environment``.
-        timeout_s: after that it gets ``on_timeout``, and is killed 2 s later.
+        timeout_s: processor time, or time of waiting, after which it gets ``on_timeout``, and is
+            killed a little later. What began to report a crash may finish its report.
         on_timeout: SIGABRT lets a sanitizer tell where it was.
     """
     began = time.monotonic()
@@ -144,36 +150,66 @@ def run(
         )
     assert process.stderr is not None  # noqa: S101 - asked for above
     with process.stderr as stream:
-        said, timed_out = _listen(process, stream, began + timeout_s, on_timeout)
+        os.set_blocking(stream.fileno(), False)
+        heard = _Heard(stream)
+        timed_out = _attend(process, heard, timeout_s, on_timeout)
     end_group(process.pid)
-    return Ended(process.wait(), timed_out, said, time.monotonic() - began)
+    return Ended(process.wait(), timed_out, heard.text, time.monotonic() - began)
 
 
-def _listen(
-    process: subprocess.Popen[bytes], stream: IO[bytes], deadline: float, on_timeout: signal.Signals
-) -> tuple[str, bool]:
-    """Read until the process ends; a child of it that holds the pipe open is not waited for."""
-    os.set_blocking(stream.fileno(), False)
-    parts: deque[bytes] = deque()
-    size, timed_out, ended = 0, False, False
-    while True:
-        part = stream.read(1 << 16)
-        if part:
-            parts.append(part)
-            size += len(part)
-            while size - len(parts[0]) >= _SAID_BYTES:
-                size -= len(parts.popleft())
-            if time.monotonic() < deadline:
-                continue
-        if ended:
-            break
-        ended = process.poll() is not None
-        if not ended and time.monotonic() > deadline:
-            end_group(process.pid, signal.SIGKILL if timed_out else on_timeout)
-            timed_out, deadline = True, time.monotonic() + _GRACE_S
-        if not ended:
-            time.sleep(_POLL_S)
-    return b"".join(parts).decode("utf-8", "replace"), timed_out
+class _Heard:
+    """The end of what a process writes to standard error."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._parts: deque[bytes] = deque()
+        self._size = 0
+        self.reports = False
+
+    def listen(self) -> bool:
+        """Take what there is, but not for ever; return whether there was anything."""
+        for _ in range(_READS):
+            part = self._stream.read(1 << 16)
+            if not part:
+                return False
+            self._parts.append(part)
+            self._size += len(part)
+            self.reports = self.reports or any(word in part for word in _REPORTS)
+            while self._size - len(self._parts[0]) >= _SAID_BYTES:
+                self._size -= len(self._parts.popleft())
+        return True
+
+    @property
+    def text(self) -> str:
+        """What was heard, as text."""
+        return b"".join(self._parts).decode("utf-8", "replace")
+
+
+def _attend(
+    process: subprocess.Popen[bytes], heard: _Heard, timeout_s: float, on_timeout: signal.Signals
+) -> bool:
+    """Listen until the process ends or is ended; return whether it took too long.
+
+    A child of it that holds its output open is not waited for.
+    """
+    watch = Watch(process.pid, cpu_s=timeout_s, idle_s=timeout_s + _IDLE_S)
+    deadline = time.monotonic() + _MOST_FACTOR * timeout_s + _MOST_S
+    reported = killed_at = None
+    while process.poll() is None:
+        heard.listen()
+        now = time.monotonic()
+        if heard.reports and reported is None:
+            reported = now
+        if killed_at is None:
+            over = watch.is_over() if reported is None else now - reported > _REPORT_S
+            if over or now > deadline:
+                end_group(process.pid, on_timeout)
+                killed_at = now
+        elif now - killed_at > (_GRACE_S if reported is None else _REPORT_S):
+            end_group(process.pid)
+        time.sleep(_POLL_S)
+    heard.listen()
+    return killed_at is not None
 
 
 def end_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
@@ -223,19 +259,25 @@ class Watch:
 
     def is_over(self) -> bool:
         """Return whether it has used up its time; to be asked now and then."""
-        used, now = cpu_seconds(self._pid), time.monotonic()
-        if used != self._last:
+        state, used = _state(self._pid)
+        now = time.monotonic()
+        # one that could run and is not let to does not wait
+        if used != self._last or state == "R":
             self._last, self._moved = used, now
         return used - self._first > self._cpu_s or now - self._moved > self._idle_s
 
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used, 0 when it is gone."""
+    return _state(pid)[1]
+
+
+def _state(pid: int) -> tuple[str, float]:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return "", 0.0
 
 
 def resident_bytes(pid: int) -> int:

@@ -39,7 +39,7 @@ _KEPT_OF_ONE = 3
 _KEPT_OF_ALL = 500
 _LOG_BYTES = 4 << 20
 _COVERED = re.compile(rb"\bcov: (\d+)")
-_UNSTOPPED, _IDLE_S = 4.0, 3.0
+_UNSTOPPED, _IDLE_S = 4.0, 1.0
 
 
 class Fuzzed:
@@ -218,6 +218,7 @@ def _in_child(
 ) -> None:
     """Call the function, write down how it ended, and end."""
     try:
+        os.close(config["line"])  # or what the target leaves behind holds it open
         os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: die with who asked
         _hold_memory(config)

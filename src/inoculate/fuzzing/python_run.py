@@ -31,7 +31,8 @@ _CHILD = "inoculate.fuzzing.python_child"
 _FAULT = re.compile(r'(?m)^  File "([^"\n]*)", line (\d{1,9}) in ([^\n]*)$')
 _NAME = re.compile(r"[0-9a-f]{40}")
 _START_S = 60.0
-_UNSTOPPED, _IDLE_S = 4.0, 3.0
+_UNCAUGHT = 248
+_UNSTOPPED, _IDLE_S = 4.0, 1.0
 _UNCOVERED = "no interesting inputs were found"
 
 
@@ -112,10 +113,14 @@ class PythonReplay:
     def __init__(
         self, target: PythonTarget, folder: Path, mark: str, *, first: bytes = b""
     ) -> None:
-        self._target = target
+        self._target, self._folder, self._mark, self._first = target, folder, mark, first
+        self._open()
+
+    def _open(self) -> None:
+        target = self._target
         ours, theirs = socket.socketpair()
-        config = target.config() | {"line": theirs.fileno(), "first": first.hex()}
-        self._process = _start(config, folder, mark, descriptors=(theirs.fileno(),))
+        config = target.config() | {"line": theirs.fileno(), "first": self._first.hex()}
+        self._process = _start(config, self._folder, self._mark, descriptors=(theirs.fileno(),))
         theirs.close()
         ours.settimeout(_START_S)
         self._line = Line(ours)
@@ -132,8 +137,13 @@ class PythonReplay:
 
     def __call__(self, data: bytes) -> Ending | None:
         """Return how an input ended, None where it ended well."""
-        self._line.send([data])
-        (packed,) = self._line.take()
+        try:
+            self._line.send([data])
+            (packed,) = self._line.take()
+        except OSError:  # the target ended what asked it, too
+            self.close()
+            self._open()
+            return Ending("exit", "the process that called it was ended as well", (), "", _UNCAUGHT)
         return self._ending(json.loads(packed))
 
     def _ending(self, told: dict[str, Any]) -> Ending | None:
@@ -151,7 +161,7 @@ class PythonReplay:
             )
         if code > 0:
             return Ending(
-                "exit", f"the interpreter was ended with status {code}", frames, said, 248
+                "exit", f"the interpreter was ended with status {code}", frames, said, _UNCAUGHT
             )
         name = signal.Signals(-code).name
         kind = {"SIGSEGV": "SEGV", "SIGABRT": "ABRT", "SIGFPE": "FPE"}.get(name, name)

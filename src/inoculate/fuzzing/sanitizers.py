@@ -123,13 +123,13 @@ _ALIASES = (
     ("attempting free on address which was not", "bad-free"),
     ("requested allocation size", "allocation-size-too-big"),
     ("specified RSS limit", "rss-limit-exceeded"),
-    ("hard rss limit", "rss-limit-exceeded"),
     ("out of memory", "out-of-memory"),
     ("failed to allocate", "out-of-memory"),
     ("calloc parameters overflow", "calloc-overflow"),
     ("param-overlap", "memcpy-param-overlap"),
 )
 _ZERO_PAGE = "address points to the zero page"
+_OVER_LIMIT = "Sanitizer: hard rss limit exhausted"
 _TRACE_CHARS = 64_000
 _MOST_FRAMES = 300
 
@@ -147,15 +147,19 @@ def ending_of(
     """
     frames = _frames(said, own)
     trace = said[-_TRACE_CHARS:]
-    if timed_out:
-        return Ending("hang", "ran into the time limit", frames, trace, cwe_of("hang"))
     told = _SAID.search(said)
+    # a sanitizer tells of the signal that we end it with, too; what it told before is a crash
+    if timed_out and (told is None or told[1].startswith("ABRT")):
+        return Ending("hang", "ran into the time limit", frames, trace, cwe_of("hang"))
     undefined = _RUNTIME.search(said)
     if undefined is not None and (told is None or undefined.start() < told.start()):
         kind, cwe = _undefined(undefined[3])
         at = Frame(frames[0].function if frames else "", undefined[1], int(undefined[2]))
         rest = frames[1:] if frames and frames[0].line == at.line else frames
         return Ending(kind, undefined[3], (at, *rest), trace, cwe)
+    if _OVER_LIMIT in said:
+        kind = "rss-limit-exceeded"
+        return Ending(kind, "held more memory than the limit", frames, trace, cwe_of(kind))
     if told is not None:
         return _sanitized(told[1], said, frames, trace)
     if code >= 0 or -code in _NO_CRASH:

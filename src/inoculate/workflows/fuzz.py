@@ -60,6 +60,7 @@ def fuzz(
     request.check()
     tokens_of(request.dictionary)
     agent, _ = agent_named(request.agent)
+    agent = str(Path(agent).resolve()) if Path(agent).is_dir() else agent
     out = request.out.resolve()
     request = replace(request, agent=agent, out=out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -140,6 +141,8 @@ def _opened(request: FuzzRequest, journal: Journal, status: Status) -> Iterator[
         )
         if journal.memory:
             rounds.remember(journal.memory, journal.attributes)
+        if (piped := _core_pipe()) and request.target is not None:
+            status(f"crashes are piped to {piped}, so they are slow and may be taken for hangs")
         if not network_cut():
             status("the network could not be cut off: unshare is not permitted here")
         make = _native if request.target is not None else _python
@@ -164,6 +167,15 @@ def _alone(out: Path) -> Iterator[None]:
         except OSError as err:
             raise InputError(f"{out}: a run is at work there already") from err
         yield
+
+
+def _core_pipe() -> str | None:
+    """Return what the system pipes cores to: that runs at every crash, whatever the limits."""
+    try:
+        pattern = Path("/proc/sys/kernel/core_pattern").read_text("utf-8", "replace").strip()
+    except OSError:
+        return None
+    return pattern[1:].split(" ")[0] if pattern.startswith("|") else None
 
 
 def _end_all(mark: str) -> None:

@@ -20,6 +20,7 @@ _SAVE_S = 1.0
 _MOST_RESTARTS = 1000
 _MOST_OFFERED = 1000
 _END_TRIAGE_S = 60.0
+_STOP_TRIAGE_S = 5.0
 _NOTHING = b"\n"
 
 Status = Callable[[str], None]
@@ -78,7 +79,7 @@ class Run:
             self._fill()
             self._fuzz(pool, stop)
             stopped = stop()
-            deadline = time.monotonic() + _END_TRIAGE_S
+            deadline = time.monotonic() + (_STOP_TRIAGE_S if stopped else _END_TRIAGE_S)
             while self._judge_next(pool) and time.monotonic() < deadline:
                 time.sleep(_POLL_S / 10)
             if self._judging is not None:
