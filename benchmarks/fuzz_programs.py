@@ -1,7 +1,7 @@
 """The programs that agents are measured on: generated, written by hand, real packages.
 
 No agent was trained or chosen on any of them: generated ones are of settings that meta-training
-never draws from, see ``inoculate.fuzzing.program_maker``.
+never draws from, see ``inoculate.fuzzing.made.program_maker``.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from inoculate.agent import Environment
+from inoculate.fuzzing.made.program_maker import META_TEST, META_TRAIN, make_program
 from inoculate.fuzzing.program import ProgramEnvironment
-from inoculate.fuzzing.program_maker import META_TEST, META_TRAIN, make_program
 from inoculate.fuzzing.target import (
     BAD_END,
     ENDED,

@@ -7,7 +7,7 @@ from inoculate import agent_checks
 from inoculate.agent import Action
 from inoculate.agent_checks import ToyProgram, quick
 from inoculate.agents.scratch_policy import ScratchPolicy
-from inoculate.fuzzing.linear_policy import LinearPolicy
+from inoculate.fuzzing.policies.linear_policy import LinearPolicy
 
 
 def broken(**changes):

@@ -9,7 +9,7 @@ from inoculate.agent import Space
 from inoculate.agents.maml_policy import MamlPolicy
 from inoculate.agents.scratch_policy import ScratchPolicy
 from inoculate.errors import ArtifactError, TaskError
-from inoculate.fuzzing.linear_policy import LinearPolicy
+from inoculate.fuzzing.policies.linear_policy import LinearPolicy
 from inoculate.fuzzing.trajectories import collect
 from tests.agents.arms import N_ARMS, SPACE, family
 

@@ -6,7 +6,7 @@ import pytest
 from inoculate.agent import Space
 from inoculate.agents.rl_squared import RlSquared
 from inoculate.errors import ArtifactError, TaskError
-from inoculate.fuzzing.recurrent_policy import RecurrentPolicy
+from inoculate.fuzzing.policies.recurrent_policy import RecurrentPolicy
 from inoculate.fuzzing.trajectories import collect
 from tests.agents.arms import SPACE, family
 

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from inoculate.cli.main import app
-from inoculate.fuzzing.journal import Journal
-from inoculate.fuzzing.triage import folders
+from inoculate.fuzzing.endings.triage import folders
+from inoculate.fuzzing.running.journal import Journal
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 from tests.render.test_sarif import validator
 from tests.workflows.parsers import package

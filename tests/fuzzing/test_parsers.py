@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inoculate.fuzzing.program_maker_c import PROLOGUE
+from inoculate.fuzzing.made.program_maker_c import PROLOGUE
 from tests.fuzzing.c_builds import ASAN, STRICT, batch, build, mutations, seen_as
 
 HERE = Path(__file__).parents[2] / "benchmarks" / "parsers"

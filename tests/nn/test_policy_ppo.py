@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from inoculate.fuzzing.choices import Scale
+from inoculate.fuzzing.policies.choices import Scale
 from inoculate.nn.policy_ppo import (
     Outer,
     gae,

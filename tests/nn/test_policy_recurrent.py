@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from inoculate.agent import Action, Space
-from inoculate.fuzzing.choices import Scale
-from inoculate.fuzzing.recurrent_policy import shapes_of
+from inoculate.fuzzing.policies.choices import Scale
+from inoculate.fuzzing.policies.recurrent_policy import shapes_of
 from inoculate.fuzzing.trajectories import Trajectory
 from inoculate.nn.policy_ppo import pad
 from inoculate.nn.policy_recurrent import RecurrentNet

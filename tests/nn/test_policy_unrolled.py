@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from inoculate.agent import Space
-from inoculate.fuzzing.choices import Heads, Scale
-from inoculate.fuzzing.linear_policy import advantages, policy_gradient
+from inoculate.fuzzing.policies.choices import Heads, Scale
+from inoculate.fuzzing.policies.linear_policy import advantages, policy_gradient
 from inoculate.nn.policy_ppo import pad
 from inoculate.nn.policy_unrolled import UnrolledNet
 from tests.nn.test_policy_recurrent import SPACE, trajectory

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from inoculate.errors import InputError
-from inoculate.fuzzing.journal import Journal
-from inoculate.fuzzing.triage import folders, read_finding
+from inoculate.fuzzing.endings.triage import folders, read_finding
+from inoculate.fuzzing.running.journal import Journal
 from inoculate.workflows.fuzz import fuzz, resume
 from inoculate.workflows.fuzz_report import report_of
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest

@@ -6,9 +6,9 @@ The packages are read from PyPI, by ``pip download``, into a folder of the user'
 import pytest
 from benchmarks.siblings import CACHE, sources_of
 
-from inoculate.fuzzing.limits import Limits, end_all
-from inoculate.fuzzing.python_run import PythonReplay, PythonTarget
-from inoculate.fuzzing.triage import folders, read_finding
+from inoculate.fuzzing.endings.triage import folders, read_finding
+from inoculate.fuzzing.running.limits import Limits, end_all
+from inoculate.fuzzing.running.python_run import PythonReplay, PythonTarget
 from inoculate.workflows.fuzz import fuzz
 from inoculate.workflows.fuzz_request import FuzzRequest
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from inoculate.agent import Policy, Space
 from inoculate.errors import TaskError
-from inoculate.fuzzing.choices import Scale, fitting, stored_space
-from inoculate.fuzzing.linear_policy import LinearPolicy, LinearStart
+from inoculate.fuzzing.policies.choices import Scale, fitting, stored_space
+from inoculate.fuzzing.policies.linear_policy import LinearPolicy, LinearStart
 from inoculate.learner import State
 from inoculate.nn.policy_agent import PolicyAgent
 
@@ -33,7 +33,7 @@ class MamlPolicy(PolicyAgent["UnrolledNet"]):
     References:
         Finn, Abbeel and Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
         Networks", ICML 2017, section 5.3; Rothfuss et al., "ProMP", ICLR 2019. Departures are
-        told in ``fuzzing.linear_policy`` and ``nn.policy_unrolled``.
+        told in ``fuzzing.policies.linear_policy`` and ``nn.policy_unrolled``.
     """
 
     def __init__(

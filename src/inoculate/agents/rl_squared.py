@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inoculate.agent import Policy, Space
-from inoculate.fuzzing.choices import Scale, fitting, stored_space
-from inoculate.fuzzing.recurrent_policy import RecurrentPolicy, shapes_of
+from inoculate.fuzzing.policies.choices import Scale, fitting, stored_space
+from inoculate.fuzzing.policies.recurrent_policy import RecurrentPolicy, shapes_of
 from inoculate.learner import State
 from inoculate.nn.policy_agent import PolicyAgent
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from inoculate.agent import Agent, Policy, Space
-from inoculate.fuzzing.choices import Scale
-from inoculate.fuzzing.linear_policy import LinearPolicy, LinearStart
+from inoculate.fuzzing.policies.choices import Scale
+from inoculate.fuzzing.policies.linear_policy import LinearPolicy, LinearStart
 
 
 class ScratchPolicy(Agent):

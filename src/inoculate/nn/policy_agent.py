@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
 from inoculate.agent import Agent, Environment, Space
 from inoculate.errors import TaskError
-from inoculate.fuzzing.choices import Scale
+from inoculate.fuzzing.policies.choices import Scale
 
 if TYPE_CHECKING:  # acting needs no torch
     from inoculate.nn.policy_ppo import PolicyNet

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from inoculate.agent import Environment, Policy, Space
 from inoculate.errors import TaskError
-from inoculate.fuzzing.choices import Scale
+from inoculate.fuzzing.policies.choices import Scale
 from inoculate.fuzzing.trajectories import Trajectory, collect
 from inoculate.nn.outer_loop import one_thread
 from inoculate.nn.policy_yardstick import Yardstick

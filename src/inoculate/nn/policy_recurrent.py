@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from inoculate.agent import Policy, Space
-from inoculate.fuzzing.choices import Scale
-from inoculate.fuzzing.recurrent_policy import RecurrentPolicy
+from inoculate.fuzzing.policies.choices import Scale
+from inoculate.fuzzing.policies.recurrent_policy import RecurrentPolicy
 from inoculate.nn.policy_ppo import Batch, PolicyNet
 
 _CHUNK = 64

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from inoculate.agent import Policy, Space
-from inoculate.fuzzing.choices import Heads, Scale
-from inoculate.fuzzing.linear_policy import LinearPolicy, LinearStart, advantages
+from inoculate.fuzzing.policies.choices import Heads, Scale
+from inoculate.fuzzing.policies.linear_policy import LinearPolicy, LinearStart, advantages
 from inoculate.nn.policy_ppo import Batch, PolicyNet
 
 _N_VALUE = 32

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import cast
 
 from inoculate.errors import InputError
-from inoculate.fuzzing.crashes import Ending
-from inoculate.fuzzing.engine import Engine
+from inoculate.fuzzing.endings.crashes import Ending
+from inoculate.fuzzing.endings.triage import Triage
 from inoculate.fuzzing.history import SPACE
-from inoculate.fuzzing.journal import Journal
-from inoculate.fuzzing.limits import Limits, end_all, network_cut
-from inoculate.fuzzing.mutation_server import MutationServer
-from inoculate.fuzzing.native import AflRun, NativeReplay, Program
 from inoculate.fuzzing.operators import MAX_INPUT
-from inoculate.fuzzing.python_run import AtherisRun, PythonReplay, PythonTarget
-from inoculate.fuzzing.rounds import Rounds
-from inoculate.fuzzing.triage import Triage
+from inoculate.fuzzing.running.engine import Engine
+from inoculate.fuzzing.running.journal import Journal
+from inoculate.fuzzing.running.limits import Limits, end_all, network_cut
+from inoculate.fuzzing.running.mutation_server import MutationServer
+from inoculate.fuzzing.running.native import AflRun, NativeReplay, Program
+from inoculate.fuzzing.running.python_run import AtherisRun, PythonReplay, PythonTarget
+from inoculate.fuzzing.running.rounds import Rounds
 from inoculate.workflows.fuzz_policy import agent_named
 from inoculate.workflows.fuzz_request import DICTIONARY, JOURNAL, Form, FuzzRequest, tokens_of
 from inoculate.workflows.fuzz_run import Fuzzed as Fuzzed

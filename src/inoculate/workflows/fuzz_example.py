@@ -15,7 +15,7 @@ import polars as pl
 
 from inoculate.domain import Domain
 from inoculate.errors import InputError, RecordError
-from inoculate.fuzzing.triage import read_finding
+from inoculate.fuzzing.endings.triage import read_finding
 from inoculate.store.manifest import DataEntry
 from inoculate.workflows.examples import Examples
 from inoculate.workflows.intake import Intake, Sample, sample_records

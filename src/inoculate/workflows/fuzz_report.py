@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from inoculate.finding import Finding, Reason, Report, finding_id
-from inoculate.fuzzing.journal import Journal
-from inoculate.fuzzing.limits import network_cut
-from inoculate.fuzzing.native import PLACEHOLDER, Program
-from inoculate.fuzzing.sanitizers import language_of
-from inoculate.fuzzing.triage import folders, read_finding
+from inoculate.fuzzing.endings.sanitizers import language_of
+from inoculate.fuzzing.endings.triage import folders, read_finding
+from inoculate.fuzzing.running.journal import Journal
+from inoculate.fuzzing.running.limits import network_cut
+from inoculate.fuzzing.running.native import PLACEHOLDER, Program
 from inoculate.render._severity import severity
 from inoculate.render._text import counted
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest

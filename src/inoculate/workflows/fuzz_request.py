@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inoculate.errors import ArtifactError, InputError
-from inoculate.fuzzing.journal import write_whole
 from inoculate.fuzzing.operators import MAX_INPUT
+from inoculate.fuzzing.running.journal import write_whole
 
 Form = Literal["auto", "bytes", "text"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inoculate.errors import InputError
-from inoculate.fuzzing.engine import Engine
-from inoculate.fuzzing.journal import Journal
-from inoculate.fuzzing.mutation_server import MutationServer
+from inoculate.fuzzing.endings.triage import Triage, Verdict
 from inoculate.fuzzing.operators import MAX_INPUT
-from inoculate.fuzzing.triage import Triage, Verdict
+from inoculate.fuzzing.running.engine import Engine
+from inoculate.fuzzing.running.journal import Journal
+from inoculate.fuzzing.running.mutation_server import MutationServer
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 from inoculate.workflows.fuzz_seeds import SEEDS, name_of
 

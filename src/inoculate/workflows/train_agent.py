@@ -15,8 +15,8 @@ from inoculate.agent import Environment
 from inoculate.domain import Column, View
 from inoculate.errors import InputError
 from inoculate.fuzzing.history import OBSERVED
+from inoculate.fuzzing.made.program_maker import META_TRAIN, Program, make_program
 from inoculate.fuzzing.program import ProgramEnvironment
-from inoculate.fuzzing.program_maker import META_TRAIN, Program, make_program
 from inoculate.fuzzing.target import InProcess, compile_program
 from inoculate.registry import AGENTS
 from inoculate.store.agent import save_agent

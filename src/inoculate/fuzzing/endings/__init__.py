@@ -1,0 +1,1 @@
+"""Inputs that end badly: told apart, named, replayed, made shorter."""

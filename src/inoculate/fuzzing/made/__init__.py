@@ -1,0 +1,1 @@
+"""Small C programs made for training and measuring."""

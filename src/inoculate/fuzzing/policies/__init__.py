@@ -1,0 +1,1 @@
+"""How policies that were meta-trained act, in numpy alone."""

@@ -1,0 +1,1 @@
+"""Runs what a user names: AFL++, atheris, limits, and what a policy gives them."""
