@@ -1,5 +1,6 @@
 """Expressions run on what is known of values; see ``code_reach`` for statements."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -63,7 +64,7 @@ class Spent(Exception):
     """There were too many steps."""
 
 
-class Expressions:
+class Expressions(ABC):
     """What is known of the values of a text while it runs.
 
     Args:
@@ -107,9 +108,9 @@ class Expressions:
         """Return whether a role is one of expressions."""
         return code in _KNOWN
 
+    @abstractmethod
     def into(self, name: bytes, given: list[Value]) -> Value | None:
         """Return what a function of this text gives, None where it is not gone into."""
-        raise NotImplementedError
 
     def tell(self, name: bytes, level: int, i: int) -> None:
         """Tell of data that something acts on."""
