@@ -59,9 +59,9 @@ def test_agents_that_need_no_training_are_there_by_name():
     assert load_agent("uniform").adapt(SPACE, seed=0)
 
 
-def test_every_shipped_agent_loads_and_one_is_usual():
-    assert usual_agent() in shipped_agents()
-    for name in shipped_agents():
+def test_every_shipped_agent_and_the_usual_one_load():
+    assert {"hierarchical_bandit", "rl_squared", "maml_policy"} <= set(shipped_agents())
+    for name in (*shipped_agents(), usual_agent()):
         assert load_agent(name).adapt(SPACE, seed=0)
 
 
