@@ -4,6 +4,7 @@ import pytest
 
 from inoculate.domain import Fact
 from inoculate.features.clauses import Bounds
+from inoculate.features.rule_costs import CODE_BITS
 from inoculate.features.rule_search import (
     LeftOut,
     bits,
@@ -14,6 +15,7 @@ from inoculate.features.rule_search import (
     usual_bounds,
 )
 from inoculate.rule import identity_in
+from inoculate.rules.json import Json
 from inoculate.rules.sigma import Sigma
 from tests.rules.described import record
 
@@ -125,6 +127,18 @@ def test_nothing_in_common_with_any_language_is_no_rule():
 
 def test_a_short_piece_costs_more_than_a_word():
     assert bits(Fact("has:x", "abc")) > bits(Fact("has:x", "abcdefg"))
+
+
+def test_code_costs_what_was_learned_of_its_kind_there_and_absent():
+    functions = [
+        record(("call", "gets"), ("exposed", "raw")),
+        record(("call", "fgets"), ("exposed", "raw")),
+    ]
+    facts = gather(Json(), functions[:1], functions[1:], [record(("loop", "forever"))])
+    for condition, cost in zip(facts.conditions, facts.cost, strict=True):
+        assert cost == pytest.approx(CODE_BITS[condition.kind], abs=0.05)
+    assert bits(Fact("call", "free")) < bits(Fact("call", "release_all"))
+    assert bits(Fact("expression:c", "$A+1")) == pytest.approx(CODE_BITS["expression"][0], abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 
 from inoculate.domain import Fact
 from inoculate.features.clauses import Bounds, Float64, Learned, learn_clauses
+from inoculate.features.rule_costs import CODE_BITS
 from inoculate.features.rule_margin import with_margin
 from inoculate.rule import BoolArray, Described, RuleLanguage, Term, identity_in, masked
 
@@ -26,14 +27,11 @@ _LONG = 40
 _BITS = {
     **{"is": 2.0, "ends": 2.5, "has": 3.0, "import": 2.5, "symbol": 2.5, "string": 3.5},
     **{"section": 4.0, "elf_section": 4.0},
-    **{"direct": 2.5, "unguarded": 2.5, "setting": 2.5, "block": 2.5},
-    **dict.fromkeys(("statement", "guarded", "set"), 3.5),
-    **dict.fromkeys(("op", "array", "index", "quoted", "cast", "caught", "annotation"), 4.0),
-    **dict.fromkeys(("loop", "literal", "pointer"), 4.5),
-    **dict.fromkeys(("number", "type", "returns", "jump"), 5.0),
+    **{"setting": 2.5, "block": 2.5},
 }
 _USUAL_BITS = 3.0
 _ABSENT_BITS = 2.5
+_TIE = 0.001  # a character: of two that cost the same, the shorter comes first
 _STEPS = 20_000
 _SPARE = 2  # conditions of a clause that are kept for its margin
 _LEAST_LEFT_OUT = 3
@@ -129,7 +127,8 @@ def _distinct(
         kept = [kept[i] for i in best]
     conditions = tuple(tried[i] for i in kept)
     own = np.array([bits(c) for c in conditions])
-    absence = np.where([language.negates(c) for c in conditions], own + _ABSENT_BITS, np.inf)
+    absent = np.array([_absent_bits(c) for c in conditions])
+    absence = np.where([language.negates(c) for c in conditions], absent, np.inf)
     cost = np.column_stack([own, absence])
     examples, contrary, background = (table[:, kept] for table in tables)
     return Facts(conditions, examples, contrary, background, cost, left_out)
@@ -155,11 +154,21 @@ def _told(value: str, names: frozenset[str]) -> str:
 
 def bits(condition: Fact) -> float:
     """Return what a condition costs: how little it is believed beforehand to tell a threat."""
-    cost = _BITS.get(condition.kind.partition(":")[0], _USUAL_BITS)
-    text = condition.value
+    kind, text = condition.kind.partition(":")[0], condition.value
+    if kind in CODE_BITS:
+        return CODE_BITS[kind][0] + _TIE * min(len(text), _LONG)
+    cost = _BITS.get(kind, _USUAL_BITS)
     short = max(0, 6 - len(text)) * 0.4 if condition.kind.startswith(("has", "string")) else 0
     cost += 3 * (condition.kind.startswith("is") and " " in text)  # a whole command line
     return cost + short + 0.02 * min(len(text), _LONG) + 2 * text.isdigit() * (short > 0)
+
+
+def _absent_bits(condition: Fact) -> float:
+    """Return what the absence of a condition costs."""
+    kind = condition.kind.partition(":")[0]
+    if kind in CODE_BITS:
+        return CODE_BITS[kind][1] + _TIE * min(len(condition.value), _LONG)
+    return bits(condition) + _ABSENT_BITS
 
 
 def learn(facts: Facts, bounds: Bounds) -> Learned | None:
