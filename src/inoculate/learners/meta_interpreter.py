@@ -43,8 +43,8 @@ Sides = list[tuple[Float64, Float64]]
 
 _FLOOR = 0.05  # of a column's scale
 _FURTHEST = 1e4  # scales; more says no more
-_LOOKED_AT = 0.98
-_CLOSER = np.array([0, 1.5, 3, 6, 12, 24])  # steps, in standard deviations
+_LOOKED_AT = 0.97
+_CLOSER = np.array([0.0, 1, 2, 3, 4, 6, 8, 12, 16, 24])  # steps, in standard deviations
 _ALARMS = 0.01
 _BELIEVED = 0.6  # share of left-out examples that rules made without them have to find
 _MOST_LEFT_OUT = 8
