@@ -98,8 +98,10 @@ def trials(case: Case, agent: str, *, executions: int, n: int, first: int = 0) -
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
-    made = [*generated(arguments.generated), *parsers()[:: arguments.every]]
-    return made + (packages(arguments.packages) if arguments.packages else [])
+    made = generated(arguments.generated, first_seed=arguments.first_seed)
+    made += parsers()[arguments.first :: arguments.every] if arguments.every else []
+    made += packages(arguments.packages) if arguments.packages else []
+    return [case for case in made if case.name not in arguments.without]
 
 
 def _work(name: str, agent: str, arguments: argparse.Namespace) -> list[Trial]:
@@ -135,7 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--output", type=Path, required=True)
     go.add_argument("--packages", type=Path, help="folder with the packages installed")
     go.add_argument("--generated", type=int, default=12)
-    go.add_argument("--every", type=int, default=1, help="take every n-th parser")
+    go.add_argument("--first-seed", type=int, default=0, help="of the generated programs")
+    go.add_argument("--every", type=int, default=2, help="take every n-th parser; 0: none")
+    go.add_argument("--first", type=int, default=1, help="the first parser taken, from 0")
+    go.add_argument("--without", nargs="*", default=[], help="names of programs to leave out")
     go.add_argument("--trials", type=int, default=20)
     go.add_argument("--executions", type=int, default=30_000)
     go.add_argument("--agents", nargs="*", default=[*BASELINES, *LEARNED], choices=AGENTS.names())

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inoculate.fuzzing.made import program_maker_grammars, program_maker_held_out
+from inoculate.fuzzing.made import program_maker_held_out
 from inoculate.fuzzing.made.program_maker import (
     META_TEST,
     META_TRAIN,
+    TRAIN_GRAMMARS,
     ProgramSettings,
     make_program,
 )
@@ -110,8 +111,8 @@ def test_programs_are_small_files_with_one_to_three_bugs(family):
 def test_the_families_share_no_grammar_and_no_constant():
     train, test = ({s.kind for s in FAMILIES[family]} for family in FAMILIES)
     assert not train & test
-    for grammars, parity in ((program_maker_grammars, 0), (program_maker_held_out, 1)):
-        for draw in grammars.GRAMMARS.values():
+    for grammars, parity in ((TRAIN_GRAMMARS, 0), (program_maker_held_out.GRAMMARS, 1)):
+        for draw in grammars.values():
             grammar = draw(np.random.default_rng(1), False)
             assert grammar.room.parity == parity
             rng = np.random.default_rng(2)

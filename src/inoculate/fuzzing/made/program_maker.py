@@ -1,8 +1,9 @@
 """Small C programs with planted, known bugs: what a fuzzing policy is trained and measured on.
 
-A program reads a random format (``program_maker_grammars``, ``program_maker_held_out``), hands
-each unit of it to one of a few handlers with ordinary branches, and holds one to three planted
-flaws (``program_maker_flaws``), each behind a path of steps over several units
+A program reads a random format (``program_maker_grammars``, ``program_maker_text``,
+``program_maker_binary``; in test ``program_maker_held_out``), hands each unit of it to one of a
+few handlers with ordinary branches, and holds one to three planted flaws
+(``program_maker_flaws``), each behind a path of steps over several units
 (``program_maker_paths``). Everything follows from the settings and a seed.
 
 What keeps meta-test apart from meta-training: no kind of grammar is in both; constants (tags,
@@ -17,7 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inoculate.fuzzing.made import program_maker_grammars, program_maker_held_out
+from inoculate.fuzzing.made import (
+    program_maker_binary,
+    program_maker_grammars,
+    program_maker_held_out,
+    program_maker_text,
+)
 from inoculate.fuzzing.made.program_maker_c import ENTRY, PROLOGUE, STATE, byte_text, fill
 from inoculate.fuzzing.made.program_maker_flaws import KINDS, Flaw
 from inoculate.fuzzing.made.program_maker_grammars import Grammar
@@ -43,7 +49,11 @@ _TEST_FLAWS = (
     *("double_free", "format_string", "short_allocation", "recursion"),
 )
 _RECURSION_DEPTH = 40  # of the trigger: more than LEVELS
-_GRAMMARS = program_maker_grammars.GRAMMARS | program_maker_held_out.GRAMMARS
+TRAIN_GRAMMARS = (
+    program_maker_grammars.GRAMMARS | program_maker_text.GRAMMARS | program_maker_binary.GRAMMARS
+)
+"""Kinds of grammar of the meta-training family, by name."""
+_GRAMMARS = TRAIN_GRAMMARS | program_maker_held_out.GRAMMARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ _TRAIN_DEPTHS = ((False, (1, 2), (1, 2)), (True, (2, 3), (1, 1)))
 _TEST_DEPTHS = ((True, (1, 3), (1, 2)), (False, (2, 4), (1, 1)))
 META_TRAIN: tuple[ProgramSettings, ...] = tuple(
     ProgramSettings(kind, big=big, steps=steps, gates=gates)
-    for kind in program_maker_grammars.GRAMMARS
+    for kind in TRAIN_GRAMMARS
     for big, steps, gates in _TRAIN_DEPTHS
 )
 META_TEST: tuple[ProgramSettings, ...] = tuple(

@@ -2,7 +2,8 @@
 
 Five kinds: ``records`` (tag, length, value), ``pairs`` (lines of text), ``machine`` (opcodes and a
 stack), ``states`` (symbols that move a state), ``packet`` (a header with a count of fixed rows).
-The kinds of the meta-test family are in ``program_maker_held_out``; no kind is in both.
+More of it are in ``program_maker_text`` and ``program_maker_binary``; those of the meta-test family
+are in ``program_maker_held_out``, and no kind is in both.
 """
 
 from collections.abc import Callable, Sequence
@@ -349,4 +350,4 @@ GRAMMARS: dict[str, Callable[[np.random.Generator, bool], Grammar]] = {
     "states": states,
     "packet": packet,
 }
-"""Kinds of the meta-training family by name."""
+"""Kinds by name."""
