@@ -31,7 +31,7 @@ from inoculate.task import Encoded, Support, Task
 from inoculate.workflows.bench import RESULTS, Request, bench, write_report
 
 NOVELTY = frozenset({"zero_day"})
-WITH_EXAMPLES = frozenset({"detect", "n_way", "open_set", "shuffled"})
+WITH_EXAMPLES = frozenset({"detect", "n_way", "open_set", "shuffled", "rank"})
 
 
 class Unlearned(Learner):

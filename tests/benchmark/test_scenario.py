@@ -59,6 +59,12 @@ def test_unseen_classes_leave_out_what_priors_were_trained_or_chosen_on():
     assert all(takes["never-seen"](c) for c in "abc")
 
 
+def test_tiny_tables_are_ranked_and_no_other_table_is():
+    kinds = {(s.dataset.tiny, s.task.kind) for s in scenarios(plan().dataset, plan().task)}
+    assert {kind for tiny, kind in kinds if tiny} == {"rank"}
+    assert (False, "rank") not in kinds
+
+
 @pytest.mark.parametrize(
     ("only", "n"), [(("nsl_kdd",), 40), (("flows/*/never-seen/detect/5",), 7), (("nothing",), 0)]
 )

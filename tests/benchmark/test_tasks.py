@@ -114,6 +114,23 @@ def test_a_class_without_records_enough_is_not_judged():
     assert cases(ISLANDS, scenario("n_way", n_way=4)) == [ALL]
 
 
+def test_a_tiny_table_is_ranked_by_one_query_among_twenty():
+    two = {"rare": ISLANDS.classes["threat 0"][:2], "single": ISLANDS.classes["threat 1"][:1]}
+    ranked = scenario("rank", 1, background=20)
+    pool = replace(ISLANDS, classes=two, benign=ISLANDS.benign[:40])
+    assert cases(pool, ranked) == ["rare"]
+    assert cases(pool, scenario("detect", 1, background=20)) == []
+    assert cases(replace(pool, benign=ISLANDS.benign[:39]), ranked) == []
+    found = draw(pool, ranked, "rare", seed=0, number=0, n=200)
+    assert sorted(found.y) == [BACKGROUND] * 20 + [0]
+
+
+def test_a_rank_is_the_share_of_benign_records_below():
+    threat = np.array([[0.0], [2.0], [1.0]], np.float32)
+    y = np.array([BACKGROUND, BACKGROUND, 0])
+    assert FIGURES["rank"](Scores(threat, threat[:, 0]), y) == {"auroc": 0.5}
+
+
 def test_detection_figures_by_hand():
     threat = np.array([[0.0], [0.2], [0.1], [3.0]], np.float32)
     y = np.array([BACKGROUND, BACKGROUND, 0, 0])

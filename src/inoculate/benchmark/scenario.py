@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["detect", "zero_day", "n_way", "open_set", "shuffled", "pairs"]
+Kind = Literal["detect", "zero_day", "n_way", "open_set", "shuffled", "pairs", "rank"]
 Split = Literal["never-seen", "unseen-classes", "own"]
 
 
@@ -46,6 +46,7 @@ class Dataset(_Part):
         pair: column whose value a record and its twin (the same after a fix) share.
         together: column of what was recorded at once (a run, an incident): examples and
             queries of a threat come from different ones.
+        tiny: distinct records do not suffice for five queries and a rate of false alarms.
         splits: kinds of class split it takes part in.
         meta_train: classes that priors are trained on, with ``meta_validation`` the seen ones.
         meta_validation: classes that hyperparameters are chosen on.
@@ -66,6 +67,7 @@ class Dataset(_Part):
     harmful: str = ""
     pair: str = ""
     together: str = ""
+    tiny: bool = False
     splits: tuple[Split, ...] = ("never-seen",)
     meta_train: tuple[str, ...] = ()
     meta_validation: tuple[str, ...] = ()
@@ -82,7 +84,9 @@ class TaskShape(_Part):
         kind: ``detect`` one threat against background, ``zero_day`` the same without example,
             ``n_way`` threats apart, ``open_set`` known threats against unknown ones,
             ``shuffled`` as ``n_way`` with the examples' labels shuffled: must give chance,
-            ``pairs`` records above their twins, both never seen.
+            ``pairs`` records above their twins, both never seen, ``rank`` one threat above
+            what is ordinary, as ``detect`` on a handful of records: for tiny tables, and no
+            other kind for them.
         shots: examples a class.
         background: background records.
         contamination: share of them that is really of the threat.
@@ -162,6 +166,8 @@ def scenarios(
 ) -> Iterator[Scenario]:
     """Yield every scenario whose id fits one of the patterns, dataset by dataset.
 
+    A tiny dataset meets the kind ``rank`` only, and no other dataset does.
+
     Args:
         datasets: tables.
         tasks: kinds of task.
@@ -169,7 +175,7 @@ def scenarios(
     """
     for dataset in datasets:
         for split in dataset.splits:
-            for task in tasks:
+            for task in (t for t in tasks if (t.kind == "rank") == dataset.tiny):
                 found = Scenario(dataset, split, task)
                 if not only or any(fnmatchcase(found.id, p) or p == dataset.name for p in only):
                     yield found

@@ -38,6 +38,8 @@ ALL = "all classes"
 _FEWEST_QUERIES = 5
 _FEWEST_PAIRS = 15
 _FEWEST_BENIGN = 100
+_FEWEST_RANKED = 20
+"""Benign queries of a tiny table: a rank among so few says something, a rate of 1 % nothing."""
 _NEAR = 0.01
 
 
@@ -53,10 +55,11 @@ class Drawn:
 def usable(pool: Pool, scenario: Scenario) -> list[str]:
     """Return the classes with examples, contamination and five queries, none in two roles.
 
-    Where records were made together, a class has to be of two recordings at least.
+    In a tiny table one query will do. Where records were made together, a class has to be of two recordings at least.
     """
     task = scenario.task
-    need = max(task.shots, 1) + _FEWEST_QUERIES + _foreign(task)
+    queries = 1 if task.kind == "rank" else _FEWEST_QUERIES
+    need = max(task.shots, 1) + queries + _foreign(task)
     names = sorted(c for c, r in pool.classes.items() if scenario.takes(c) and len(r) >= need)
     if pool.together is None:
         return names
@@ -82,7 +85,7 @@ def cases(pool: Pool, scenario: Scenario) -> list[str]:
         return [c for c in names if _pairs_do(pool, scenario, c)]
     if pool.others and kind in ("zero_day", "open_set"):
         return []
-    if kind in ("detect", "zero_day"):
+    if kind in ("detect", "zero_day", "rank"):
         return [c for c in names if _background_does(pool, scenario, [c])]
     largest = sorted(names, key=lambda c: -len(pool.classes[c]))[: scenario.task.n_way]
     return [ALL] if len(names) > 1 and _background_does(pool, scenario, largest) else []
@@ -99,7 +102,8 @@ def _pairs_do(pool: Pool, scenario: Scenario, name: str) -> bool:
 
 
 def _background_does(pool: Pool, scenario: Scenario, names: Sequence[str]) -> bool:
-    return len(pool.usual(names)) >= scenario.task.background + _FEWEST_BENIGN
+    fewest = _FEWEST_RANKED if scenario.task.kind == "rank" else _FEWEST_BENIGN
+    return len(pool.usual(names)) >= scenario.task.background + fewest
 
 
 def draw(pool: Pool, scenario: Scenario, case: str, *, seed: int, number: int, n: int) -> Drawn:
@@ -164,7 +168,7 @@ def judge(learner: Learner, drawn: Drawn, task: TaskShape, *, seed: int) -> Figu
     found["records_per_s"] = len(drawn.y) / max(scored - adapted, 1e-9)
     if task.calibrated and not learner.transductive:
         found |= _kept(learner, scores, drawn, task, seed)
-    if task.kind == "detect":
+    if task.kind in ("detect", "rank"):
         found["near_duplicates"] = near_duplicates(drawn)
     return found
 
@@ -180,6 +184,12 @@ def _detection(scores: Scores, y: IntArray) -> Figures:
     if len(negative) >= FOR_A_THOUSANDTH:
         found["recall_thousandth"] = recall_at(negative, positive, RATE / 10)
     return found
+
+
+def _rank(scores: Scores, y: IntArray) -> Figures:
+    """Return the mean share of benign queries that a threat's query ranks above."""
+    alarm = scores.alarm()
+    return {"auroc": auroc(alarm[y == BACKGROUND], alarm[y >= 0])}
 
 
 def _telling_apart(scores: Scores, y: IntArray) -> Figures:
@@ -221,6 +231,7 @@ def _pairs(scores: Scores, y: IntArray) -> Figures:
 
 FIGURES = {
     "pairs": _pairs,
+    "rank": _rank,
     "detect": _detection,
     "zero_day": _detection,
     "n_way": _telling_apart,
@@ -235,6 +246,7 @@ HEADLINE: Mapping[Kind, str] = {
     "shuffled": "over_chance",
     "open_set": "auroc_known",
     "pairs": "ranked",
+    "rank": "auroc",
 }
 """The figure that learners are ranked by; higher is better."""
 
@@ -245,6 +257,7 @@ COMPARED: Mapping[Kind, tuple[str, ...]] = {
     "shuffled": (),
     "open_set": ("auroc_known",),
     "pairs": ("ranked",),
+    "rank": ("auroc",),
 }
 """The figures in which learners are held against the best baseline; higher is better."""
 
