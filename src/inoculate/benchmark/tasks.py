@@ -55,7 +55,8 @@ class Drawn:
 def usable(pool: Pool, scenario: Scenario) -> list[str]:
     """Return the classes with examples, contamination and five queries, none in two roles.
 
-    In a tiny table one query will do. Where records were made together, a class has to be of two recordings at least.
+    In a tiny table one query will do. Where records were made together, a class has to be of two
+    recordings at least.
     """
     task = scenario.task
     queries = 1 if task.kind == "rank" else _FEWEST_QUERIES
