@@ -158,6 +158,8 @@ class Report:
         silenced: kept ones of them, each with the comment's reason.
         observed: True when findings are ends of executions that were seen again and again, not
             records that scored high: then rate, threshold and p-values say nothing.
+        triage: True when findings are a list to begin with, made without example and calibration:
+            then rate, threshold and p-values say nothing, and scores are points.
         errors: a line for each source that could not be read to its end.
         verdicts: where records are windows of something longer, each of these that alarms at
             ``false_alarms`` of benign ones, the most suspicious first.
@@ -191,6 +193,7 @@ class Report:
     n_wholes: int = 0
     whole: str = ""
     observed: bool = False
+    triage: bool = False
 
 
 class Renderer(ABC):

@@ -152,24 +152,30 @@ def speed(report: Report) -> str:
 
 
 def weight(finding: Finding, report: Report) -> str:
-    """Return what tells findings apart: the p-value, or how bad what was observed is."""
+    """Return what tells findings apart: the p-value, how bad what was observed is, or points."""
+    if report.triage:
+        return f"{finding.score:.1f}"
     return f"{finding.score:.1f}" if report.observed else score(finding.p_value)
 
 
 def weight_name(report: Report) -> str:
     """Return what ``weight`` is called."""
-    return "severity" if report.observed else "p"
+    return "points" if report.triage else "severity" if report.observed else "p"
 
 
 def looked_for(report: Report) -> str:
     """Return the threats in one line."""
     if report.observed and not report.findings:
         return "crashes and hangs"
+    if report.triage:
+        return "known weaknesses"
     return clean(", ".join(clean(t, 60) for t in report.threats) or "novelty", 300)
 
 
 def promise(report: Report) -> str:
     """Return what the threshold keeps, and how many false alarms that is here."""
+    if report.triage:
+        return "triage: not calibrated on your code, no promise of false alarms"
     if report.observed:
         return "each ended so in every replay" if report.n_findings else "nothing ended badly"
     expected = report.false_alarms * report.n_records

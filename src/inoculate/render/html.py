@@ -130,6 +130,8 @@ class Html(Renderer):
         meaning = "p is the share of background expected to score as high"
         if report.observed:
             meaning = "severity is that of the weakness, 0.1 to 10"
+        if report.triage:
+            meaning = "points order the list, they are no probability"
         return _card(
             "Findings",
             f"{says}; {meaning}",
@@ -186,10 +188,14 @@ def _figures(report: Report) -> str:
     boxes = [
         (f"{report.n_findings:,}", what, css),
         (f"{report.n_records:,}", f"{report.unit}s {'run' if report.observed else 'scanned'}", ""),
-        ("" if report.observed else share(report.false_alarms), promise(report), ""),
+        (_rate(report), promise(report), ""),
         (f"{report.seconds:,.3g} s", rate, "") if rate else ("", "", ""),
     ]
     return _boxes(boxes, "")
+
+
+def _rate(report: Report) -> str:
+    return "" if report.observed or report.triage else share(report.false_alarms)
 
 
 def _truth(report: Report) -> str:

@@ -10,7 +10,7 @@ from inoculate import __version__
 from inoculate.finding import NOVELTY, Finding, Renderer, Report
 from inoculate.reading.origins import Place, Root, fingerprint, place_of, uri, without_place
 from inoculate.render._severity import level, severity, weaknesses
-from inoculate.render._text import clean, counted, plain, share, skipped, strongest, who
+from inoculate.render._text import clean, counted, plain, promise, share, skipped, strongest, who
 from inoculate.render._verdicts import in_json
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -158,13 +158,16 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
         short = f"Ends in {rule}"
         full = f"An {unit} was found on which the program ends so, in every one of its replays."
         text = f"{full} The message tells how to run it again. The weakness is the closest one."
+    if report.triage:
+        full = f"This {unit} has something that {rule} often has. {promise(report).capitalize()}."
+        text = f"{full} The message tells what, and how it ranks. Adapt a detector for a promise."
     made = {
         "id": rule,
         "name": rule,
         "shortDescription": {"text": short},
         "fullDescription": {"text": full},
         "help": {"text": text},
-        "defaultConfiguration": {"level": level(how_bad)},
+        "defaultConfiguration": {"level": "note" if report.triage else level(how_bad)},
         "properties": {"tags": tags, "precision": sure, "security-severity": f"{how_bad:.1f}"},
     }
     if numbers:
@@ -175,6 +178,8 @@ def _rule(rule: str, sure: str, report: Report) -> dict[str, Any]:
 def _precision(report: Report) -> str:
     if report.observed:
         return "very-high"
+    if report.triage:
+        return "low"
     alarms = report.n_findings + report.n_excepted + report.n_silenced + report.n_baseline
     if not alarms:
         return "medium"
@@ -188,7 +193,7 @@ def _result(finding: Finding, rule: str, index: int, root: Root, report: Report)
     made = {
         "ruleId": rule,
         "ruleIndex": index,
-        "level": level(severity(rule)),
+        "level": "note" if report.triage else level(severity(rule)),
         "message": {"text": _message(finding, rule, place, report)},
         "locations": [_location(place, root) | _logical(finding, place)],
         "rank": round(100 * (1 - min(max(finding.p_value, 0.0), 1.0)), 4),
@@ -217,7 +222,9 @@ def _message(finding: Finding, rule: str, place: Place, report: Report) -> str:
     if finding.reasons:
         why = "; ".join(clean(r.text, 300) for r in finding.reasons[:_MOST_REASONS])
         parts.append(f"Because: {why}")
-    if not report.observed:
+    if report.triage:
+        parts.append(f"{promise(report).capitalize()}.")
+    elif not report.observed:
         parts.append(f"At most {share(finding.p_value)} of benign {unit}s score as high.")
     return _defused(". ".join(parts), 4000)
 

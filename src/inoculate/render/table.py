@@ -162,6 +162,8 @@ def _head(report: Report) -> Iterable[Text]:
         yield Text(f"  and {counted(len(report.sources) - _MAX_LINES, 'source')} more")
     if report.observed:
         yield Text(f"ran {speed(report)}")
+    elif report.triage:
+        yield Text(f"looked at {speed(report)}")
     else:
         yield Text(f"scanned {speed(report)}; the threshold is {score(report.threshold)}")
     style = "bold red" if report.n_findings else "bold green"

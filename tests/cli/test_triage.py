@@ -1,0 +1,43 @@
+"""``scan`` of code without a detector: a triage list, and its exit codes."""
+
+import json
+
+import pytest
+
+from tests.cli.test_main import run
+from tests.workflows.test_triage import VIEWS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("triage")
+    (made / "src").mkdir()
+    (made / "src" / "views.py").write_text(VIEWS)
+    return made
+
+
+def test_a_list_is_marked_and_fails_only_where_that_is_asked_for(folder):
+    done = run("scan", "src", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "triage: not calibrated on your code, no promise of false alarms" in done.stdout
+    assert "rank 1 of 1 function for cwe-89" in done.stdout
+    assert run("scan", "src", "--fail-on", "never", cwd=folder).returncode == 0
+    assert run("scan", "src", "--fail-on", "any", cwd=folder).returncode == 1
+    refused = run("scan", "src", "--fail-on", "0.001", cwd=folder)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--fail-on is a rate" in refused.stderr
+
+
+def test_a_list_as_lines_says_the_same_beside(folder):
+    done = run("scan", "src", "--format", "jsonl", "--most", "2", cwd=folder)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [f["threat"] for f in told] == ["cwe-89", "cwe-78"]
+    assert "2 findings in 4 functions\n" in done.stderr
+    assert "no promise of false alarms" in done.stderr
+    assert "1 more function with weaker hits" in done.stderr
+
+
+def test_what_is_new_is_still_to_be_had(folder):
+    done = run("scan", "src", "--no-triage", cwd=folder)
+    assert done.returncode == 2
+    assert "records are too few to tell what is usual" in done.stderr
