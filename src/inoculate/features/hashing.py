@@ -34,6 +34,7 @@ MOST_TOKENS = 4_096
 """Of each sequence, so many tokens are counted."""
 
 _EDGE = 0
+_TOKEN = np.uint64(1 << 63)
 _FACTOR = np.uint64(0x100000001B3)
 _ROWS_AT_ONCE = 1_024
 
@@ -119,6 +120,14 @@ def coded_grams(
         part = _edged(symbols[first : ends[rows.stop - 1]], lengths[rows])
         out[rows] = _counts(part, lengths[rows], width, orders)
     return out
+
+
+def token_columns(tokens: Sequence[str], width: int) -> Rows:
+    """Return the column that each token counts in by itself, as n-gram of length 1."""
+    data = [t.encode("utf-8", "replace") for t in tokens]
+    first = np.array([zlib.crc32(d) for d in data], np.uint64)
+    second = np.array([zlib.crc32(d[::-1]) for d in data], np.uint64)
+    return _buckets(first << np.uint64(32) | second | _TOKEN, 1, width)
 
 
 def grams_in(text: str, column: int, width: int, *, orders: Sequence[int] = (1, 2, 3)) -> list[str]:

@@ -17,6 +17,7 @@ from inoculate.features.code.code_calls import callees
 from inoculate.features.code.code_comments import comments_in
 from inoculate.features.code.code_facts import Facts, raw_facts
 from inoculate.features.code.code_form import FILES, SNIFF, TEXTS, packed, requested
+from inoculate.features.code.code_known import Known
 from inoculate.features.code.code_languages import LANGUAGES, grammar, tree_of
 from inoculate.features.code.code_schema import VIEWS
 from inoculate.features.code.code_split import Piece, pieces_in
@@ -35,6 +36,7 @@ for _name in (*LANGUAGES, "php_tagged"):
     grammar(_name)  # a worker that has begun can open no file
 gc.disable()  # what is read holds no cycles, and looking for some takes a quarter of the time
 _served = 0
+_known = Known()
 
 
 def answer(mode: int, data: bytes | bytearray) -> Iterator[bytes]:
@@ -68,19 +70,19 @@ def parses(start: bytes, language: str, is_cut: bool) -> bool:
 
 
 def _texts(texts: _Texts) -> Iterator[bytes]:
-    encoder = CodeEncoder(len(texts))
+    encoder = CodeEncoder(_known)
     for row, (text, (language, others)) in enumerate(texts):
         nodes = parse(text.decode("utf-8", "replace"), language)
         if nodes is not None:
             encoder.add(row, nodes, raw_facts(nodes), others)
     yield b"[]"
-    yield from packed(_stacked(encoder))
+    yield from packed(_stacked(encoder, len(texts)))
 
 
 def _files(texts: _Texts) -> Iterator[bytes]:
     """Yield what is told of each file: its records and comments, or why there are none."""
     told: list[Any] = []
-    found: list[_Record | None] = []
+    encoder, n = CodeEncoder(_known), 0
     for data, (language,) in texts:
         cut = pieces_in(data, language)
         if cut is None or len(cut[1]) > MOST_PIECES:
@@ -90,13 +92,12 @@ def _files(texts: _Texts) -> Iterator[bytes]:
         tree, pieces = cut
         rows, records = _records(tree, data, language, pieces)
         told.append([rows, comments_in(tree, data)])
-        found += records
+        for row, record in enumerate(records, n):
+            if record is not None:
+                encoder.add(row, *record)
+        n += len(records)
     yield json.dumps(told).encode()
-    encoder = CodeEncoder(len(found))
-    for row, record in enumerate(found):
-        if record is not None:
-            encoder.add(row, *record)
-    yield from packed(_stacked(encoder))
+    yield from packed(_stacked(encoder, n))
 
 
 def _records(
@@ -130,8 +131,10 @@ def _records(
     return rows, records
 
 
-def _stacked(encoder: CodeEncoder) -> FloatArray:
-    columns = encoder.finish()
+def _stacked(encoder: CodeEncoder, n: int) -> FloatArray:
+    global _known
+    columns = encoder.finish(n)
+    _known = encoder.known
     return np.concatenate([columns[v.name] for v in VIEWS], axis=1)
 
 

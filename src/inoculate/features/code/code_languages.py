@@ -11,7 +11,7 @@ from functools import cache
 
 from tree_sitter import Language, Parser, Tree
 
-from inoculate.features.code.code_roles import role, role_of
+from inoculate.features.code.code_roles import is_text, role, role_names, role_of
 
 SUFFIXES = {
     **dict.fromkeys((".c", ".h"), "c"),
@@ -111,12 +111,14 @@ class Grammar:
         parser: of tree-sitter.
         roles: role by number of a node's kind, or ``SKIP`` or ``THROUGH``.
         fields: name of each field by its number, "" for 0.
+        texts: roles of nodes that are told by what stands in the code.
     """
 
     language: str
     parser: Parser
     roles: dict[int, int]
     fields: tuple[str, ...]
+    texts: frozenset[int]
 
 
 @cache
@@ -138,7 +140,9 @@ def grammar(language: str) -> Grammar | None:
         kind = made.node_kind_for_id(number) or ""
         roles[number] = role_of(kind, made.node_kind_is_named(number), package)
     fields = tuple(made.field_name_for_id(i) or "" for i in range(made.field_count + 1))
-    return Grammar(language, Parser(made), roles, fields)
+    names = role_names()
+    texts = frozenset(code for code in roles.values() if code >= 0 and is_text(names[code]))
+    return Grammar(language, Parser(made), roles, fields, texts)
 
 
 def tree_of(data: bytes, used: Grammar) -> Tree | None:

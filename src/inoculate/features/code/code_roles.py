@@ -136,6 +136,9 @@ _SIGNS = """
 _WHOLE = "name field type number bool null char regex expansion"
 _NO_SIGNS = ("yaml", "dockerfile")
 
+_TEXTS = frozenset(("name", "field", "type", "string", "number"))
+_DOCKER = ("_fragment", "_string", "path", "_port", "image_name", "image_tag", "param")
+
 SKIP, THROUGH = -1, -2
 """A node that is left out with all below it, and one that is seen through."""
 
@@ -177,6 +180,11 @@ def role_of(kind: str, is_named: bool, package: str) -> int:
         return role(f"op {kind}") if known else SKIP
     name = _OF_PACKAGE.get(package, {}).get(kind) or _usual().get(kind, kind)
     return {"through": THROUGH, "out": SKIP}.get(name) or role(name)
+
+
+def is_text(name: str) -> bool:
+    """Return whether nodes of a role are told by what stands in the code."""
+    return name in _TEXTS or name.endswith(_DOCKER)
 
 
 @cache

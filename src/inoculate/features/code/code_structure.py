@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from inoculate.features.code.code_known import step_texts
 from inoculate.features.code.code_roles import role, role_names
 from inoculate.features.code.code_schema import ROLES, SIZES
 from inoculate.features.hashing import MOST_TOKENS, Rows
@@ -47,15 +48,16 @@ class NodeTable:
         roles, parents, stops = (np.array(c, np.int64) for c in columns)
         return cls(roles, parents, stops, sizes, owner, first)
 
-    def steps(self) -> tuple[Rows, Rows, list[str]]:
-        """Return each node with the one above it, then each with the one above that.
+    def keys(self, *, in_order: bool = False) -> tuple[Rows, Rows]:
+        """Return the steps in the trees as numbers, and the record of each.
 
-        Returns:
-            the steps of all records one after another as places in the names; how many each
-            record has; the names.
+        A step is a node with the one above it, or with the one above that; of each record the
+        first ``MOST_TOKENS`` are told.
+
+        Args:
+            in_order: tell record by record, first each node's near step, then the far ones.
         """
-        names = role_names()
-        many = len(names)
+        many = len(role_names())
         least = np.maximum(0, self.sizes[:, 1] - 1)[self.owner]
         inside = np.flatnonzero(self.parent > least)
         owner = self.owner[inside]
@@ -65,15 +67,26 @@ class NodeTable:
         its = self.role[inside]
         near = self.role[above] * many + its
         far = (self.role[further[is_far] + self.first[owner[is_far]]] + many) * many + its[is_far]
-        owners = np.concatenate([owner, owner[is_far]])
-        order = np.argsort(owners, kind="stable")
-        told = np.concatenate([near, far])[order]
-        lengths = np.bincount(owners, minlength=len(self.sizes))
-        if lengths.max(initial=0) > MOST_TOKENS:
-            rank = np.arange(len(told)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            told, lengths = told[rank < MOST_TOKENS], np.minimum(lengths, MOST_TOKENS)
+        told, owners = np.concatenate([near, far]), np.concatenate([owner, owner[is_far]])
+        sorted_ = np.bincount(owners, minlength=1) > (-1 if in_order else MOST_TOKENS)
+        if not sorted_.any():
+            return told, owners
+        its = sorted_[owners]
+        order = np.flatnonzero(its)[np.argsort(owners[its], kind="stable")]
+        some, whose = cut(told[order], owners[order])
+        return np.concatenate([told[~its], some]), np.concatenate([owners[~its], whose])
+
+    def steps(self) -> tuple[Rows, Rows, list[str]]:
+        """Return each node with the one above it, then each with the one above that.
+
+        Returns:
+            the steps of all records one after another as places in the names; how many each
+            record has; the names.
+        """
+        told, owners = self.keys(in_order=True)
         unique, place = np.unique(told, return_inverse=True)
-        return place, lengths, [_step(u, names) for u in unique.tolist()]
+        lengths = np.bincount(owners, minlength=len(self.sizes))
+        return place, lengths, step_texts(unique.tolist())
 
     def shape(self) -> Counts:
         """Return the columns of ``SHAPE`` before the logarithm, (n, columns)."""
@@ -122,10 +135,13 @@ class NodeTable:
         return np.flatnonzero(self.role == code)
 
 
-def _step(key: int, names: Sequence[str]) -> str:
-    one, other = divmod(key, len(names))
-    far, one = divmod(one, len(names))
-    return f"{names[one]}{'>>' if far else '>'}{names[other]}"
+def cut(values: Rows, owners: Rows) -> tuple[Rows, Rows]:
+    """Return the first ``MOST_TOKENS`` values of each owner, and their owners, in order."""
+    lengths = np.bincount(owners, minlength=1)
+    if lengths.max() <= MOST_TOKENS:
+        return values, owners
+    rank = np.arange(len(values)) - (np.cumsum(lengths) - lengths)[owners]
+    return values[rank < MOST_TOKENS], owners[rank < MOST_TOKENS]
 
 
 _GROUP: list[int] = []

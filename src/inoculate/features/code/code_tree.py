@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tree_sitter import Node, TreeCursor
 
 from inoculate.features.code.code_languages import Grammar, grammar, tree_of
-from inoculate.features.code.code_roles import CLOSED, SKIP, THROUGH
+from inoculate.features.code.code_roles import CLOSED, SKIP, THROUGH, role
 
 MOST_BYTES = 1 << 20
 """Of each text, so many bytes are parsed."""
@@ -20,6 +20,7 @@ MOST_NODES = 200_000
 MOST_DEPTH = 250
 """Nodes below are left out; people write about 40."""
 
+_STRING = role("string")
 _MODIFIERS = "(?:public|private|protected|static|final|abstract|async|override|readonly|get|set)"
 _ANNOTATED = r"\s*(?:(?:@[\w.]+(?:\([^)]*\))?|#\[[^\]]*\])\s*)*"
 _METHOD = {
@@ -39,7 +40,7 @@ _METHOD["typescript"] = _METHOD["tsx"] = _METHOD["javascript"]
 
 @dataclass(slots=True, eq=False)
 class Nodes:
-    """Nodes of a text; the children of a node come after it, up to ``stop``.
+    r"""Nodes of a text; the children of a node come after it, up to ``stop``.
 
     Attributes:
         language: of the text.
@@ -50,6 +51,8 @@ class Nodes:
         parent: index of the node above, -1 for the first.
         stop: index after the last node below.
         part: name of what a node is to its parent, "" where it has none.
+        leaf: the text of a node that is told by it, b"" of others; a literal text with nodes
+            inside begins with b"\0".
         depth: greatest depth.
         calls: what is called by the calls that were looked at.
     """
@@ -63,6 +66,7 @@ class Nodes:
     parent: list[int]
     stop: list[int]
     part: list[str]
+    leaf: list[bytes]
     depth: int = 0
     calls: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
 
@@ -111,7 +115,7 @@ def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
         data: what was parsed.
         shift: bytes put before the text.
     """
-    nodes = Nodes(used.language, data, shift, [], [], [], [], [], [])
+    nodes = Nodes(used.language, data, shift, [], [], [], [], [], [], [])
     _walk(root.walk(), used, nodes)
     return nodes
 
@@ -128,36 +132,41 @@ def read_part(part: Node, root: Node, used: Grammar, data: bytes) -> Nodes:
     first, last = part.start_byte, part.end_byte
     its = data[first:last]
     top = used.roles[root.kind_id]
-    nodes = Nodes(used.language, its, 0, [top], [0], [len(its)], [-1], [1], [""], 1)
+    nodes = Nodes(used.language, its, 0, [top], [0], [len(its)], [-1], [1], [""], [b""], 1)
     _walk(part.walk(), used, nodes, first)
     nodes.stop[0] = len(nodes.role)
     return nodes
 
 
 def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes, base: int = 0) -> None:  # noqa: C901, PLR0915 - one loop, for speed
-    roles, names = used.roles, used.fields
+    roles, names, texts, data = used.roles, used.fields, used.texts, nodes.data
     role, start, end, stop = nodes.role, nodes.start, nodes.end, nodes.stop
-    parent, part = nodes.parent, nodes.part
+    parent, part, leaf = nodes.parent, nodes.part, nodes.leaf
     down, on, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    above, inherited, depth = len(role) - 1, "", len(role)
+    at = depth = len(role)
+    above, inherited, deepest = at - 1, "", nodes.depth
     stack: list[tuple[int, str]] = []
     while True:
         node = cursor.node
         code = roles[node.kind_id]  # type: ignore[union-attr]
         if code >= 0:
-            at = len(role)
+            first, last = node.start_byte - base, node.end_byte - base  # type: ignore[union-attr]
             role.append(code)
-            start.append(node.start_byte - base)  # type: ignore[union-attr]
-            end.append(node.end_byte - base)  # type: ignore[union-attr]
+            start.append(first)
+            end.append(last)
             parent.append(above)
-            stop.append(at + 1)
+            leaf.append(data[first:last] if code in texts else b"")
             part.append(names[cursor.field_id or 0] or inherited)
+            at += 1
+            stop.append(at)
             if code not in CLOSED and down():
-                if depth < MOST_DEPTH and at < MOST_NODES:
-                    stack.append((at, inherited))
-                    above, inherited = at, ""
+                if depth < MOST_DEPTH and at <= MOST_NODES:
+                    above = at - 1
+                    stack.append((above, inherited))
+                    inherited = ""
                     depth += 1
-                    nodes.depth = max(nodes.depth, depth)
+                    if depth > deepest:
+                        deepest = depth
                     continue
                 up()
         elif code == THROUGH:
@@ -171,10 +180,13 @@ def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes, base: int = 0) -> Non
                 up()
         while not on():
             if not stack:
+                nodes.depth = deepest
                 return
             up()
             left, inherited = stack.pop()
             depth -= 1
             if left >= 0:
-                stop[left] = len(role)
+                stop[left] = at
                 above = parent[left]
+                if at > left + 1 and role[left] == _STRING:
+                    leaf[left] = b"\0" + leaf[left]

@@ -7,85 +7,23 @@ Reference:
     learned.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 
 from inoculate.features.code.code_facts import Facts, raw_facts
+from inoculate.features.code.code_known import Known, fact_text
 from inoculate.features.code.code_languages import language_named
-from inoculate.features.code.code_roles import OPERATORS, role, role_names
-from inoculate.features.code.code_schema import (
-    CALLS,
-    FACTS,
-    HASHED,
-    KINDS,
-    SHAPE,
-    TOKENS,
-    TREE,
-    VIEWS,
-)
-from inoculate.features.code.code_structure import Counts, NodeTable
+from inoculate.features.code.code_schema import CALLS, FACTS, SHAPE, TOKENS, TREE, VIEWS
+from inoculate.features.code.code_structure import NodeTable, cut
 from inoculate.features.code.code_tree import Nodes, parse
-from inoculate.features.code.code_words import number_shape, parts, string_shape, string_words
-from inoculate.features.hashing import MOST_TOKENS, coded_grams
+from inoculate.features.hashing import Rows, coded_grams
+from inoculate.features.text.text_domain import HashedView
 from inoculate.task import FloatArray
 
 _PIECE_BYTES = 1 << 20
-_SAID = """
-if else loop switch case try catch finally with throw return break continue goto defer spawn assert
-yield await delete assign augment index slice member pointer cast sizeof ternary lambda list map
-array_type pointer_type setting item block annotation call new update instanceof keyword unread
-"""
-_NAMES = frozenset(map(role, ("name", "field", "type")))
-_STRING, _NUMBER = map(role, ("string", "number"))
-_LITERAL = frozenset(map(role, ("bool", "null", "char", "regex")))
-
-
-class _Names(dict[str, int]):
-    """Place of each token; a new one has a new place."""
-
-    def __missing__(self, token: str) -> int:
-        place = self[token] = len(self)
-        return place
-
-
-@dataclass(slots=True, eq=False)
-class Counted:
-    """Sequences of tokens, as places in a list of names.
-
-    Attributes:
-        names: the tokens that there are.
-        codes: the tokens of all sequences one after another.
-        lengths: tokens of each sequence.
-    """
-
-    names: _Names = field(default_factory=_Names)
-    codes: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-
-    def add(self, codes: list[int]) -> None:
-        """Add a sequence."""
-        self.codes += codes[:MOST_TOKENS]
-        self.lengths.append(min(len(codes), MOST_TOKENS))
-
-    def counts(self, width: int, orders: Sequence[int]) -> FloatArray:
-        """Return the hashed counts, (n, width)."""
-        codes, lengths = np.array(self.codes, np.int64), np.array(self.lengths, np.int64)
-        return coded_grams(codes, lengths, list(self.names), width, orders=orders)
-
-
-class _FactPlaces(dict[tuple[str, str], int]):
-    """Place of each fact by kind and value: the text of a fact is made once."""
-
-    def __init__(self, counted: Counted) -> None:
-        super().__init__()
-        self.counted = counted
-
-    def __missing__(self, fact: tuple[str, str]) -> int:
-        place = self[fact] = self.counted.names[":".join(fact)]
-        return place
 
 
 def encode_code(
@@ -99,28 +37,30 @@ def encode_code(
         callees: (n,) List(String), what is done by the functions that a record calls, as
             ``code_calls`` tells it; None where nothing is known of them.
     """
-    encoder = CodeEncoder(len(texts))
+    encoder = CodeEncoder()
     others = callees if callees is not None else [None] * len(texts)
     for row, (text, language, more) in enumerate(zip(texts, languages, others, strict=True)):
         known = language_named(language)
         nodes = parse(text, known) if text is not None and known else None
         if nodes is not None:
             encoder.add(row, nodes, raw_facts(nodes), more if more is not None else ())
-    return encoder.finish()
+    return encoder.finish(len(texts))
 
 
 class CodeEncoder:
-    """Turns parsed records into columns; a row that is never added is NaN.
+    """Turns parsed records into columns.
 
     Args:
-        n: rows.
+        known: what was looked up for other code.
+
+    Attributes:
+        known: what was looked up for that code and this.
     """
 
-    def __init__(self, n: int) -> None:
-        self._out = {
-            view: np.full((n, width), np.nan, np.float32) for view, width in _WIDTHS.items()
-        }
-        self._piece = _Piece()
+    def __init__(self, known: Known | None = None) -> None:
+        self.known = (known or Known()).trimmed()
+        self._piece = _Piece(self.known)
+        self._done: list[tuple[list[int], dict[str, FloatArray]]] = []
 
     def add(self, row: int, nodes: Nodes, facts: Facts, callees: Iterable[str] = ()) -> None:
         """Add a record: its nodes, its facts and those of what it calls."""
@@ -129,45 +69,43 @@ class CodeEncoder:
         self._piece.rows.append(row)
         self._piece.read(nodes, facts, callees)
 
-    def finish(self) -> dict[str, FloatArray]:
-        """Return every view's columns, (n, width)."""
+    def finish(self, n: int) -> dict[str, FloatArray]:
+        """Return every view's columns, (n, width); a row that was never added is NaN."""
         if self._piece.rows:
             self._count()
-        return self._out
+        out = {v.name: np.full((n, len(v.columns)), np.nan, np.float32) for v in VIEWS}
+        for rows, views in self._done:
+            for name, x in views.items():
+                out[name][rows] = x
+        return out
 
     def _count(self) -> None:
-        piece, self._piece = self._piece, _Piece()
-        shape = piece.finish()
-        for h in HASHED:
-            name = h.view.name
-            self._out[name][piece.rows] = piece.counted[name].counts(_WIDTHS[name], h.orders)
-        self._out[SHAPE.name][piece.rows] = np.log2(1.0 + shape)
-
-
-_WIDTHS = {v.name: len(v.columns) for v in VIEWS}
+        self._done.append((self._piece.rows, self._piece.counts()))
+        self.known = self.known.trimmed()
+        self._piece = _Piece(self.known)
 
 
 def tokens_of(nodes: Nodes, callees: Iterable[str] = ()) -> dict[str, list[str]]:
     """Return what each hashed view counts, by its name."""
-    piece = _Piece()
+    piece = _Piece(Known())
     piece.read(nodes, raw_facts(nodes), callees)
-    piece.finish()
-    return {
-        view: [names[code] for code in some.codes]
-        for view, some in piece.counted.items()
-        for names in [list(some.names)]
-    }
+    return piece.tokens()
 
 
 class _Piece:
-    """Some records, counted at once."""
+    """Some records, counted at once.
 
-    def __init__(self) -> None:
+    Args:
+        known: what was looked up so far.
+    """
+
+    def __init__(self, known: Known) -> None:
         self.rows: list[int] = []
         self.size = 0
-        self.counted = {h.view.name: Counted() for h in HASHED}
-        self._facts = _FactPlaces(self.counted[FACTS.view.name])
-        self._leaves: dict[int, dict[bytes, list[int]]] = {}
+        self._known = known
+        self._said: list[int] = []
+        self._told: list[int] = []
+        self._lengths: list[tuple[int, int]] = []
         self._sizes: list[tuple[int, ...]] = []
         self._roles: list[int] = []
         self._parents: list[int] = []
@@ -175,87 +113,86 @@ class _Piece:
 
     def read(self, nodes: Nodes, facts: Facts, callees: Iterable[str]) -> None:
         """Add a record."""
-        calls, tokens = self.counted[CALLS.view.name], self.counted[TOKENS.view.name]
-        tokens.add(_words(nodes, tokens, self._leaves))
-        names = calls.names
-        calls.add([names[v] for kind, v, _ in facts if kind in ("call", "block")])
-        told, known = self.counted[FACTS.view.name], self._facts
-        places = [known[kind, value] for kind, value, _ in facts if kind != "call"]
-        told.add(places + [told.names[fact] for fact in callees])
-        kinds = [fact[0] for fact in facts]
+        leaves, numbers = self._known.leaves(), self._known.facts
+        roles, leaf, shift = nodes.role, nodes.leaf, nodes.shift
+        before = bisect_left(nodes.start, shift) if shift else 0
+        if before:
+            roles, leaf = roles[before:], leaf[before:]
+        said = [leaves[code][text] for code, text in zip(roles, leaf, strict=True)]
+        told = [numbers[kind, value] for kind, value, _ in facts]
+        told += [numbers["", fact] for fact in callees]
+        self._said += said
+        self._told += told
+        self._lengths.append((len(said), len(told)))
         self.size += len(nodes.data)
         self._roles += nodes.role
         self._parents += nodes.parent
         self._stops += nodes.stop
-        before = sum(start < nodes.shift for start in nodes.start[:8]) if nodes.shift else 0
-        self._sizes.append(
-            (
-                len(nodes.role),
-                before,
-                nodes.data.count(b"\n") + 1,
-                len(nodes.data) - nodes.shift,
-                nodes.depth,
-                *(sum([kinds.count(k) for k in some]) for _, some in KINDS.values()),
-            )
-        )
+        n_bytes, lines = len(nodes.data) - shift, nodes.data.count(b"\n") + 1
+        self._sizes.append((len(nodes.role), min(before, 8), lines, n_bytes, nodes.depth))
 
-    def finish(self) -> Counts:
-        """Count the structure of all records; return ``SHAPE`` before the logarithm, (n, ...)."""
-        table = NodeTable.of(
-            (self._roles, self._parents, self._stops), np.array(self._sizes, np.int64)
-        )
-        steps, lengths, steps_of = table.steps()
-        tree = self.counted[TREE.view.name]
-        tree.codes, tree.lengths = steps.tolist(), lengths.tolist()
-        tree.names = _Names(zip(steps_of, range(len(steps_of)), strict=True))
-        return table.shape()
+    def counts(self) -> dict[str, FloatArray]:
+        """Return every view's columns of these records."""
+        known, n = self._known, len(self._sizes)
+        told, owner = self._facts()
+        table = self._table(known.kinds(told, owner, n))
+        columns, keys = known.columns(told), table.keys()
+        facts = cut(columns[columns >= 0], owner[columns >= 0])
+        return {
+            SHAPE.name: np.log2(1.0 + table.shape()).astype(np.float32),
+            TOKENS.view.name: self._grams(*self._words(), TOKENS),
+            TREE.view.name: _counted(known.steps(keys[0]), keys[1], TREE, n),
+            CALLS.view.name: self._grams(*self._calls(told, owner), CALLS),
+            FACTS.view.name: _counted(*facts, FACTS, n),
+        }
 
+    def tokens(self) -> dict[str, list[str]]:
+        """Return what each hashed view counts, by its name, in order."""
+        known = self._known
+        told, owner = self._facts()
+        table = self._table(known.kinds(told, owner, len(self._sizes)))
+        names, facts = list(known.words), [fact_text(f) for f in known.facts]
+        steps, _, step_names = table.steps()
+        counted, _ = cut(told[known.columns(told) >= 0], owner[known.columns(told) >= 0])
+        return {
+            TOKENS.view.name: [names[i] for i in self._words()[0].tolist()],
+            TREE.view.name: [step_names[i] for i in steps.tolist()],
+            CALLS.view.name: [names[i] for i in self._calls(told, owner)[0].tolist()],
+            FACTS.view.name: [facts[i] for i in counted.tolist()],
+        }
 
-def _words(nodes: Nodes, counted: Counted, leaves: dict[int, dict[bytes, list[int]]]) -> list[int]:
-    """Return the code in words common to all languages, in the order of reading."""
-    out: list[int] = []
-    roles, names, first = nodes.role, role_names(), nodes.shift
-    says = _says(len(names))
-    start, end, data = nodes.start, nodes.end, nodes.data
-    for i, how in [(i, how) for i, code in enumerate(roles) if (how := says[code])]:
-        if start[i] < first:
-            continue
-        code = roles[i]
-        text = data[start[i] : end[i]] if how == 2 else b""
-        known = leaves.get(code)
-        if known is None:
-            known = leaves[code] = {}
-        places = known.get(text)
-        if places is None:
-            told = _tokens(nodes, i, text) if how == 2 else (names[code],)
-            places = known[text] = [counted.names[t] for t in told]
-        out += places
-    return out
+    def _facts(self) -> tuple[Rows, Rows]:
+        """Return the numbers of all facts, and the record of each."""
+        lengths = [n for _, n in self._lengths]
+        return np.array(self._told, np.int64), np.repeat(np.arange(len(lengths)), lengths)
 
+    def _words(self) -> tuple[Rows, Rows]:
+        """Return the places of all tokens, and the record of each."""
+        lengths = [n for n, _ in self._lengths]
+        places, many = self._known.tokens(np.array(self._said, np.int64))
+        return cut(places, np.repeat(np.repeat(np.arange(len(lengths)), lengths), many))
 
-def _tokens(nodes: Nodes, i: int, text: bytes) -> Sequence[str]:
-    """Return the tokens that one node is told by."""
-    code = nodes.role[i]
-    if code == _NUMBER:
-        return (number_shape(text),)
-    if code == _STRING:
-        its = "'template'" if nodes.stop[i] > i + 1 else f"'{string_shape(text)}'"
-        return (its, *string_words(text))
-    return parts(text)
+    def _calls(self, told: Rows, owner: Rows) -> tuple[Rows, Rows]:
+        """Return the places of all that is called, and the record of each."""
+        places = self._known.calls(told)
+        return cut(places[places >= 0], owner[places >= 0])
 
+    def _table(self, kinds: Rows) -> NodeTable:
+        sizes = np.column_stack([np.array(self._sizes, np.int64), kinds])
+        return NodeTable.of((self._roles, self._parents, self._stops), sizes)
 
-_SPOKEN: list[int] = []
-
-
-def _says(n: int) -> list[int]:
-    """Return by role: 0 for nothing, 1 for its name, 2 for what stands in the code."""
-    names = role_names()
-    while len(_SPOKEN) < n:
-        code = len(_SPOKEN)
-        leaf = code in _NAMES or code in (_STRING, _NUMBER) or names[code].endswith(_DOCKER)
-        _SPOKEN.append(2 if leaf else int(code in _TOLD or names[code].endswith("_instruction")))
-    return _SPOKEN
+    def _grams(self, places: Rows, owner: Rows, view: HashedView) -> FloatArray:
+        """Return the hashed counts of sequences of tokens."""
+        names, lengths = list(self._known.words), np.bincount(owner, minlength=len(self._sizes))
+        is_used = np.zeros(len(names), bool)
+        is_used[places] = True
+        some, width = [names[i] for i in np.flatnonzero(is_used).tolist()], len(view.view.columns)
+        codes = (np.cumsum(is_used) - 1)[places]
+        return coded_grams(codes, lengths, some, width, orders=view.orders)
 
 
-_TOLD = frozenset(map(role, _SAID.split())) | OPERATORS | _LITERAL
-_DOCKER = ("_fragment", "_string", "path", "_port", "image_name", "image_tag", "param")
+def _counted(columns: Rows, owner: Rows, view: HashedView, n: int) -> FloatArray:
+    """Return the counts of what counts in one column each, (n, width)."""
+    width = len(view.view.columns)
+    total = np.bincount(owner * width + columns, minlength=n * width)
+    return np.log2(1 + total).astype(np.float32).reshape(n, width)
