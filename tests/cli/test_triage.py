@@ -41,3 +41,18 @@ def test_what_is_new_is_still_to_be_had(folder):
     done = run("scan", "src", "--no-triage", cwd=folder)
     assert done.returncode == 2
     assert "records are too few to tell what is usual" in done.stderr
+
+
+def test_functions_that_are_marked_make_a_detector(folder):
+    text = "".join(f"def add{i}(a, b):\n    return a + b * {i}\n\n\n" for i in range(30))
+    (folder / "src" / "sums.py").write_text(text)
+    done = run("adapt", "--marked", "src/views.py:7", "--safe", "src/sums.py:1", "--threat",
+               "cwe-89", "-o", "cwe-89.detector", cwd=folder)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "examples        cwe-89 (1)" in done.stdout
+    assert "marked: find in src/views.py" in done.stdout
+    assert "safe: add0 in src/sums.py" in done.stdout
+    wrong = run("adapt", "--marked", "src/views.py:9", "-o", "b.detector", cwd=folder)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "src/views.py:9: no function there; the nearest begins in line 10" in wrong.stderr
+    assert not (folder / "b.detector").exists()

@@ -27,6 +27,12 @@ def adapt_command(
     commits: list[str] = typer.Option(
         [], "--commits", help="Revision that fixed it, or a file of them."
     ),
+    marked: list[str] = typer.Option(
+        [], "--marked", metavar="PATH:LINE", help="A vulnerable function, or a file of places."
+    ),
+    safe: list[str] = typer.Option(
+        [], "--safe", metavar="PATH:LINE", help="A harmless one beside it; as --marked."
+    ),
     crash: list[Path] = typer.Option(
         [], "--crash", help="Finding of fuzz, OUT/findings/1: its function is the example."
     ),
@@ -63,6 +69,8 @@ def adapt_command(
             git=git,
             commits=tuple(commits),
             crashes=tuple(crash),
+            marked=tuple(marked),
+            safe=tuple(safe),
             out=out,
             threats=tuple(threat),
             label=label,

@@ -112,7 +112,7 @@ def adapt(request: AdaptRequest) -> AdaptReport:
         left_out=dict(intake.left_out),
         seconds_read=adapting - start,
         seconds_adapt=seconds_adapt,
-        n_pairs=fitted.support.n_twins,
+        n_pairs=fitted.support.n_twins if material.pairs is not None else 0,
     )
     # every alarm score was float32 before calibration: nothing is lost
     scores = fitted.calibration.scores.astype(np.float32)
@@ -162,10 +162,12 @@ def _check(request: AdaptRequest) -> None:
 
 def _check_sources(request: AdaptRequest) -> None:
     paired = bool(request.pairs) or request.git is not None
-    if not request.background and not paired and not request.crashes:
+    if not request.background and not (paired or request.crashes or request.marked):
         raise InputError("no background: give --background a file of mostly benign records")
     n_kinds = bool(request.examples) + bool(request.pairs) + (request.git is not None)
-    n_kinds += bool(request.crashes)
+    n_kinds += bool(request.crashes) + bool(request.marked)
+    if request.safe and not request.marked:
+        raise InputError("--safe PATH:LINE goes with --marked PATH:LINE")
     if not n_kinds:
         raise InputError(
             "no examples: give --examples a file of records of the threat, or --pairs a folder of "
@@ -173,12 +175,14 @@ def _check_sources(request: AdaptRequest) -> None:
         )
     if n_kinds > 1:
         raise InputError(
-            "--examples, --pairs, --git and --crash do not go together: give one of them"
+            "--examples, --pairs, --git, --marked and --crash do not go together: give one of them"
         )
     if (request.git is None) == bool(request.commits):
         raise InputError("--git REPOSITORY and --commits REVISION need each other")
     if request.crashes and (request.label is not None or len(request.threats) > 1):
         raise InputError("--crash is of one --threat, or of its weakness; --label is for examples")
+    if request.marked and (request.label is not None or len(request.threats) > 1):
+        raise InputError("--marked is of one --threat; --label is for examples")
     if paired and (request.label is not None or len(request.threats) > 1):
         raise InputError("pairs are of one --threat, or JSON tells each; --label is for examples")
 

@@ -16,7 +16,10 @@ class AdaptRequest:
         git: a repository, with
         commits: its revisions that fixed something, or files that list them, or
         crashes: folders of findings of fuzz, whose functions are the examples.
-        background: sources of mostly benign records of the user's own; pairs may do without.
+        marked: places of vulnerable functions, ``PATH:LINE``, or files that list them, with
+        safe: places of functions that are known to be harmless.
+        background: sources of mostly benign records of the user's own; pairs and places may do
+            without.
         out: artifact to write.
         threats: the name of the examples' threat; with ``label``, the labels to take (all
             when empty).
@@ -41,6 +44,8 @@ class AdaptRequest:
     git: str | None = None
     commits: tuple[str, ...] = ()
     crashes: tuple[Path, ...] = ()
+    marked: tuple[str, ...] = ()
+    safe: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
     label: str | None = None
     shots: int | None = None

@@ -19,6 +19,7 @@ from inoculate.workflows.examples import Examples, read_examples
 from inoculate.workflows.fuzz_example import read_crashes
 from inoculate.workflows.intake import Intake, Sample, sample_records
 from inoculate.workflows.pairs import Pairs, read_commits, read_pairs
+from inoculate.workflows.places import read_places
 
 MOST_BACKGROUND = 20_000
 LEAST_BACKGROUND = 2
@@ -34,6 +35,7 @@ class Material:
         data: the sources of both, for the manifest.
         pairs: where examples have twins, these.
         notes: lines the user must read.
+        safe: records that are known to be harmless, though no fix of an example.
     """
 
     examples: Examples
@@ -41,6 +43,7 @@ class Material:
     data: tuple[DataEntry, ...]
     pairs: Pairs | None = None
     notes: tuple[str, ...] = ()
+    safe: pl.DataFrame | None = None
 
     @property
     def kind(self) -> str:
@@ -63,6 +66,11 @@ class Material:
         """Return the material in columns; twins come first in the background."""
         examples = self.examples.encode(views)
         usual = self.background.domain.encode(Batch(self.background.frame), views)
+        if self.safe is not None:
+            known = self.background.domain.encode(Batch(self.safe), views)
+            n_twins = min(self.safe.height, len(examples))
+            background = Encoded.concat([known, usual])
+            return Support(examples, background, self.examples.classes, n_twins)
         if self.pairs is None:
             return Support(examples, usual, self.examples.classes)
         twins = self.pairs.domain.encode(Batch(self.pairs.after), views)
@@ -81,6 +89,8 @@ def read_material(request: AdaptRequest, intake: Intake) -> Material:
         return _with_pairs(request, intake)
     if request.crashes:
         return _with_crashes(request, intake)
+    if request.marked:
+        return _with_places(request, intake)
     background = _own(request, intake, None)
     if background.n_seen < LEAST_BACKGROUND:
         raise InputError(
@@ -110,6 +120,21 @@ def _with_crashes(request: AdaptRequest, intake: Intake) -> Material:
         seed=request.seed,
     )
     return Material(crashed.examples, crashed.background, crashed.data, notes=crashed.notes)
+
+
+def _with_places(request: AdaptRequest, intake: Intake) -> Material:
+    found = read_places(
+        intake,
+        request.marked,
+        request.safe,
+        background=request.background,
+        threat=request.threats[0] if request.threats else request.out.name.split(".")[0],
+        seed=request.seed,
+    )
+    entries = [data_entry("examples", name, n) for name, n in found.files.items()]
+    entries += [data_entry("background", n, found.background.n_seen) for n in found.around]
+    safe = found.safe if found.safe.height else None
+    return Material(found.examples, found.background, tuple(entries), notes=found.notes, safe=safe)
 
 
 def _with_pairs(request: AdaptRequest, intake: Intake) -> Material:
