@@ -21,7 +21,7 @@ from inoculate.features.code.code_known import Known
 from inoculate.features.code.code_languages import LANGUAGES, grammar, tree_of
 from inoculate.features.code.code_schema import VIEWS
 from inoculate.features.code.code_split import Piece, pieces_in
-from inoculate.features.code.code_tree import Nodes, parse, read_part
+from inoculate.features.code.code_tree import Nodes, parse, read_method, read_parts
 from inoculate.features.code.code_views import CodeEncoder
 from inoculate.task import FloatArray
 
@@ -104,13 +104,8 @@ def _records(
     tree: Tree, data: bytes, language: str, pieces: Sequence[Piece]
 ) -> tuple[list[list[Any]], list[_Record | None]]:
     """Return a file's records as rows, and each one's nodes, facts and facts of callees."""
-    used = grammar(language) if _is_utf8(data) else None
-    parsed = [
-        read_part(p.part, tree.root_node, used, data)
-        if used is not None and p.part is not None
-        else parse(data[p.start : p.end].decode("utf-8", "replace"), language)
-        for p in pieces
-    ]
+    is_utf8 = _is_utf8(data)
+    parsed = [_nodes(piece, tree, data, language, is_utf8=is_utf8) for piece in pieces]
     read = [
         (piece.name, nodes, raw_facts(nodes))
         for piece, nodes in zip(pieces, parsed, strict=True)
@@ -129,6 +124,17 @@ def _records(
         lines = (piece.start_line, piece.end_line, piece.column)
         rows.append([piece.name, piece.start, piece.end, *lines, its])
     return rows, records
+
+
+def _nodes(
+    piece: Piece, tree: Tree, data: bytes, language: str, *, is_utf8: bool
+) -> Nodes | None:
+    used = grammar("php_tagged" if language == "php" else language)
+    if not piece.parts or not is_utf8 or used is None:
+        return parse(data[piece.start : piece.end].decode("utf-8", "replace"), language)
+    if piece.is_method:
+        return read_method(piece.parts[0], used, data, language)
+    return read_parts(piece.parts, tree.root_node, used, data)
 
 
 def _stacked(encoder: CodeEncoder, n: int) -> FloatArray:

@@ -1,14 +1,16 @@
 """Cuts a file into records: functions, methods, what stands outside of them, blocks of settings."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tree_sitter import Node, Tree
 
 from inoculate.features.code.code_languages import Grammar, grammar, tree_of
 from inoculate.features.code.code_roles import role
-from inoculate.features.code.code_tree import MOST_DEPTH
+from inoculate.features.code.code_tree import MOST_BYTES, MOST_DEPTH, is_method
 
 OUTSIDE = "(outside of functions)"
 """Name of a record of statements that belong to no function."""
@@ -38,6 +40,16 @@ _IGNORED = frozenset(
 _DECLARING = frozenset(("c", "cpp", "java", "csharp", "go"))
 _SCRIPTS = frozenset(("javascript", "typescript", "tsx", "php_tagged", "php", "python"))
 _ALIKE = frozenset(("c", "go", "python"))
+_ALIKE_IN = {
+    "cpp": ("translation_unit", "declaration_list"),
+    **dict.fromkeys(("javascript", "typescript", "tsx"), ("program", "export_statement")),
+}
+_METHODS_IN = {
+    **dict.fromkeys(("java", "csharp", "javascript", "typescript", "tsx"), ("class_body",)),
+    "php": ("declaration_list",),
+}
+_ALIKE_SCRIPTS = frozenset(("javascript", "typescript", "tsx", "python"))
+_UNTAGGED = {"php_tagged": "php"}
 _RESOURCES = frozenset((b"services", b"Resources", b"resources"))
 _FUNC, _LAMBDA, _CLASS, _BODY = map(role, ("func", "lambda", "class", "body"))
 
@@ -51,7 +63,8 @@ class Piece:
         start, end: place in bytes.
         start_line, end_line: counted from 1.
         column: of its first byte, from 1.
-        part: its place in the file's tree, where that is what parsing it by itself gives.
+        parts: its nodes in the file's tree, where these are what parsing it by itself gives.
+        is_method: whether that is so of a method in a class of its own.
     """
 
     name: str
@@ -60,7 +73,8 @@ class Piece:
     start_line: int
     end_line: int
     column: int
-    part: Node | None = None
+    parts: tuple[Node, ...] = ()
+    is_method: bool = False
 
 
 def pieces_in(data: bytes, language: str) -> tuple[Tree, list[Piece]] | None:
@@ -81,8 +95,8 @@ def pieces_in(data: bytes, language: str) -> tuple[Tree, list[Piece]] | None:
         return tree, list(_documents(root, data))
     if language == "terraform":
         return tree, list(_blocks(root, data))
-    cut = _Cut(used, data)
-    cut.walk(root)
+    cut = _Cut(used, data, root)
+    cut.walk()
     return tree, sorted(cut.found, key=lambda p: p.start)
 
 
@@ -98,11 +112,13 @@ class _Cut:
 
     used: Grammar
     data: bytes
+    root: Node
     found: list[Piece] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)
 
-    def walk(self, root: Node) -> None:
-        """Find the functions below a node, and the statements between them."""
-        waiting = [(root, "", 0)]
+    def walk(self) -> None:
+        """Find the functions of the file, and the statements between them."""
+        waiting = [(self.root, "", 0)]
         while waiting:
             node, prefix, depth = waiting.pop()
             loose: list[Node] = []
@@ -140,15 +156,23 @@ class _Cut:
                     self.found.append(_piece(_joined(name, own), f, f))
                 return
         piece = _piece(name, whole, whole)
-        if not whole.has_error and self._is_alike(whole):
-            piece = replace(piece, part=whole)
+        if not whole.has_error:
+            piece = replace(piece, **self._alike(whole))
         self.found.append(piece)
 
-    def _is_alike(self, whole: Node) -> bool:
-        """Return whether a function parsed by itself has the tree that it has in its file."""
-        if self.used.language == "cpp":  # within classes and templates it has not
-            return whole.parent is not None and whole.parent.parent is None
-        return self.used.language in _ALIKE
+    def _alike(self, whole: Node) -> dict[str, Any]:
+        """Return how a function is known to have the tree in its file that it has by itself."""
+        language = _UNTAGGED.get(self.used.language, self.used.language)
+        if language in _ALIKE:
+            return {"parts": (whole,)}
+        around = whole.parent.type if whole.parent is not None else ""
+        if around in _ALIKE_IN.get(language, ()) and not self.root.is_error:
+            return {"parts": (whole,)}
+        text = self.data[whole.start_byte : whole.end_byte].decode("utf-8", "replace")
+        if around in _METHODS_IN.get(language, ()) and is_method(text, language):
+            fits = len(text) < MOST_BYTES // 4 and "<?" not in text
+            return {"parts": (whole,) if fits else (), "is_method": True}
+        return {}
 
     def _inside(self, node: Node, prefix: str) -> bool:
         """Add the functions inside a statement; return False where it is better left whole."""
@@ -187,8 +211,22 @@ class _Cut:
             ends = i + 1 == len(loose)
             lines = node.end_point[0] - loose[first].start_point[0]
             if ends or lines > _LONG_LINES:
-                self.found.append(_piece(_joined(prefix, OUTSIDE), loose[first], node))
+                piece = _piece(_joined(prefix, OUTSIDE), loose[first], node)
+                if node.parent == self.root and self.used.language in _ALIKE_SCRIPTS:
+                    piece = replace(piece, parts=self._beside(piece))
+                self.found.append(piece)
                 first = i + 1
+
+    def _beside(self, piece: Piece) -> tuple[Node, ...]:
+        """Return the nodes of a piece that lie at the top, none where one is wrong."""
+        if not self._starts:
+            self._starts = [c.start_byte for c in self.root.children]
+        if self.root.is_error:
+            return ()
+        first = bisect_left(self._starts, piece.start)
+        last = bisect_left(self._starts, piece.end, first)
+        its = tuple(self.root.children[first:last])
+        return its if not any(c.has_error for c in its) and its[-1].end_byte == piece.end else ()
 
 
 def _joined(prefix: str, name: str) -> str:

@@ -6,7 +6,9 @@ else works on the lists of this table.
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from tree_sitter import Node, TreeCursor
 
@@ -36,6 +38,8 @@ _METHOD = {
 }
 _METHOD["csharp"] = _METHOD["java"]
 _METHOD["typescript"] = _METHOD["tsx"] = _METHOD["javascript"]
+_CLASS = "class X {", "}"
+_PART_IN_CLASS = {"javascript": "member"}
 
 
 @dataclass(slots=True, eq=False)
@@ -91,12 +95,11 @@ def parse(text: str, language: str) -> Nodes | None:
     used = grammar("php_tagged" if language == "php" and "<?" in text[:4096] else language)
     if used is None:
         return None
-    method = _METHOD.get(language)
     before, after = ("", "")
     if used.language == "php_tagged" and not text[:200].lstrip().startswith("<"):
         before = "<?php "
-    if method is not None and method.match(text[:2_000]):
-        before, after = "class X {", "}"
+    if is_method(text, language):
+        before, after = _CLASS
     if language == "python" and text[:1] in " \t\n":
         text = textwrap.dedent(text)
     data = f"{before}{text}{after}".encode("utf-8", "replace")[:MOST_BYTES]
@@ -104,6 +107,12 @@ def parse(text: str, language: str) -> Nodes | None:
     if tree is None:
         return None
     return read_nodes(tree.root_node, used, data, len(before))
+
+
+def is_method(text: str, language: str) -> bool:
+    """Return whether a text is a method, which is parsed with a class around it."""
+    method = _METHOD.get(language)
+    return method is not None and method.match(text[:2_000]) is not None
 
 
 def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
@@ -120,31 +129,68 @@ def read_nodes(root: Node, used: Grammar, data: bytes, shift: int = 0) -> Nodes:
     return nodes
 
 
-def read_part(part: Node, root: Node, used: Grammar, data: bytes) -> Nodes:
+def read_parts(parts: Sequence[Node], root: Node, used: Grammar, data: bytes) -> Nodes:
     """Return the nodes of a part of a file as if it had been parsed by itself.
 
     Args:
-        part: what is read; nothing in it may be wrong.
+        parts: what is read, side by side in the file; nothing in it may be wrong.
         root: of the file's tree.
         used: the grammar it was parsed with.
         data: the file.
     """
-    first, last = part.start_byte, part.end_byte
+    first, last = parts[0].start_byte, parts[-1].end_byte
     its = data[first:last]
     top = used.roles[root.kind_id]
     nodes = Nodes(used.language, its, 0, [top], [0], [len(its)], [-1], [1], [""], [b""], 1)
-    _walk(part.walk(), used, nodes, first)
+    for part in parts:
+        _walk(part.walk(), used, nodes, first, (0, 1, ""))
     nodes.stop[0] = len(nodes.role)
     return nodes
 
 
-def _walk(cursor: TreeCursor, used: Grammar, nodes: Nodes, base: int = 0) -> None:  # noqa: C901, PLR0915 - one loop, for speed
+def read_method(method: Node, used: Grammar, data: bytes, language: str) -> Nodes:
+    """Return the nodes of a method of a file as if it had been parsed in a class of its own.
+
+    Args:
+        method: what is read; nothing in it may be wrong.
+        used: the grammar the file was parsed with.
+        data: the file.
+        language: of a method by itself.
+    """
+    around = _empty_class(language)
+    before, after = (text.encode() for text in _CLASS)
+    its = b"".join((before, data[method.start_byte : method.end_byte], after))
+    end = [len(its) if e == len(before + after) else e for e in around.end]
+    columns = (around.role[:], around.start[:], end, around.parent[:], around.stop[:])
+    shift = len(before)
+    nodes = Nodes(language, its, shift, *columns, around.part[:], around.leaf[:], around.depth)
+    n, inherited = len(around.role), _PART_IN_CLASS.get(language, "")
+    place = (n - 1, around.depth, inherited)
+    _walk(method.walk(), used, nodes, method.start_byte - shift, place)
+    nodes.stop[:n] = [len(nodes.role) if stop == n else stop for stop in around.stop]
+    return nodes
+
+
+@cache
+def _empty_class(language: str) -> Nodes:
+    nodes = parse("".join(_CLASS), language)
+    assert nodes is not None and nodes.stop[-1] == nodes.stop[0]  # noqa: S101 - its body is last
+    return nodes
+
+
+def _walk(  # noqa: C901, PLR0915 - one loop, for speed
+    cursor: TreeCursor,
+    used: Grammar,
+    nodes: Nodes,
+    base: int = 0,
+    place: tuple[int, int, str] = (-1, 0, ""),
+) -> None:
     roles, names, texts, data = used.roles, used.fields, used.texts, nodes.data
     role, start, end, stop = nodes.role, nodes.start, nodes.end, nodes.stop
     parent, part, leaf = nodes.parent, nodes.part, nodes.leaf
     down, on, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    at = depth = len(role)
-    above, inherited, deepest = at - 1, "", nodes.depth
+    above, depth, inherited = place
+    at, deepest = len(role), nodes.depth
     stack: list[tuple[int, str]] = []
     while True:
         node = cursor.node
