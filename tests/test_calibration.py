@@ -138,6 +138,45 @@ def test_a_calibrated_learner_keeps_its_promise_on_fresh_benign_records(name):
     assert np.mean(alarms) > rate / 4
 
 
+@pytest.mark.parametrize("name", ["committee", "logistic", "extra_trees", "k_nearest"])
+@pytest.mark.parametrize("n_kinds", [1, 3])
+def test_what_equals_background_never_alarms_however_alike_that_is(name, n_kinds):
+    rng = np.random.default_rng(0)
+    kinds = rng.lognormal(size=(n_kinds, 40)).astype(np.float32)
+    threats = kinds[:1] + rng.uniform(1, 1.1, (9, 40)).astype(np.float32)
+    x = Encoded({"v": np.concatenate([kinds[rng.integers(n_kinds, size=200)], threats])})
+    examples = Labelled(x.take(np.arange(200, 209)), np.zeros(9, np.int64))
+    support = Support(examples, x.take(np.arange(200)), ("a",))
+    learner = LEARNERS.load(name)()
+    _, calibration, _ = calibrate(learner, support)
+    # as when it is loaded: adapted again, on the same records in another order
+    again = learner.adapt(support.with_usual(np.arange(200)[::-1]))
+    assert calibration.p_values(again.score(Encoded({"v": kinds})).alarm()).min() > 0.05
+    assert calibration.p_values(again.score(examples.x).alarm()).max() < 0.01
+
+
+class Drifts:
+    """Scores every record by how many background records there are, as rounding may."""
+
+    def adapt(self, support, *, seed=0):
+        return Counts(support.background.n_records)
+
+
+class Counts:
+    def __init__(self, n):
+        self.n = n
+
+    def score(self, x):
+        novelty = np.full(x.n_records, self.n, np.float32)
+        return Scores(np.zeros((x.n_records, 0), np.float32), novelty)
+
+
+def test_a_detector_that_scores_all_alike_alarms_at_nothing_though_its_folds_score_lower():
+    support = only_background(200)
+    detector, calibration, _ = calibrate(Drifts(), support)
+    assert (calibration.p_values(detector.score(support.background).alarm()) == 1).all()
+
+
 @pytest.mark.parametrize("n, n_wholes", [(400, 40), (3_000, 60)])
 def test_windows_of_one_trace_stay_on_one_side_of_every_split(n, n_wholes):
     wholes = np.random.default_rng(0).integers(0, n_wholes, n)

@@ -15,7 +15,10 @@ References:
     Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, section 4.1.
     Angelopoulos and Bates, "Conformal Prediction: A Gentle Introduction", 2023, section 1.
     Vovk, "Cross-conformal predictors", Annals of Mathematics and AI, 2015, section 3, for small
-    background. Departure: the folds' scores are pooled against a detector adapted on all of it.
+    background. Departures: the folds' scores are pooled against a detector adapted on all of it,
+    and each is at least that detector's own score of the record. Detectors differ a little from
+    fold to fold: where background repeats itself that little would else be all that the
+    threshold is made of, and everything would alarm.
 """
 
 import math
@@ -162,7 +165,7 @@ def calibrate(
     """Adapt a detector and calibrate it on the same background, never on records it has seen.
 
     Up to ``CROSS_BELOW`` background records: each fold is scored by a detector adapted without
-    it, all examples kept; the detector returned is adapted on everything. From there on, a
+    it, all examples kept, and by the one returned, which is adapted on everything. From there on, a
     random ``reference`` of them adapts and the rest (at most ``MOST``) calibrates.
 
     Args:
@@ -193,8 +196,10 @@ def calibrate(
         detector = learner.adapt(support.with_usual(rows), seed=seed)
         held_out = detector.score(usual.take(rest)).alarm()
         return detector, Calibration.of(held_out, None if wholes is None else wholes[rest]), rows
-    scores = cross_scores(learner, support, order, folds=min(folds, n), seed=seed, wholes=wholes)
     detector = learner.adapt(support, seed=seed)
+    scores = cross_scores(
+        learner, detector, support, order, folds=min(folds, n), seed=seed, wholes=wholes
+    )
     return detector, Calibration.of(scores, wholes), np.arange(n, dtype=np.int64)
 
 
@@ -215,6 +220,7 @@ def _split(order: IntArray, reference: int, wholes: IntArray | None) -> tuple[In
 
 def cross_scores(
     learner: Learner,
+    detector: Detector,
     support: Support,
     order: IntArray,
     *,
@@ -222,10 +228,14 @@ def cross_scores(
     seed: int,
     wholes: IntArray | None = None,
 ) -> FloatArray:
-    """Return each usual record's alarm score by a detector adapted without its fold, (n,).
+    """Return each usual record's score by a detector adapted without its fold, (n,).
+
+    It is the given detector's score where that is higher, so that no record which equals one of
+    the background counts as stranger than it.
 
     Args:
         learner: a prior; not changed.
+        detector: adapted on all of it.
         support: the examples and all background.
         order: of the usual records, or of what they are windows of, when dealt to folds.
         folds: so many.
@@ -242,9 +252,9 @@ def cross_scores(
     for fold in range(folds):
         out = np.flatnonzero(dealt == fold)
         kept = np.setdiff1d(order, out)
-        detector = learner.adapt(support.with_usual(kept), seed=seed)
-        scores[out] = detector.score(usual.take(out)).alarm()
-    return scores
+        without = learner.adapt(support.with_usual(kept), seed=seed)
+        scores[out] = without.score(usual.take(out)).alarm()
+    return np.maximum(scores, detector.score(usual).alarm())
 
 
 def _floor(rate: float, n: int) -> int:

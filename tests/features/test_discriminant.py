@@ -39,6 +39,14 @@ def test_scores_of_background_have_variance_one(sphered):
     assert (space.place(x) @ w).std() == pytest.approx(1, rel=1e-6)
 
 
+def test_of_a_background_that_never_varies_no_rounding_error_is_magnified():
+    background = np.full((400, 30), 0.1) + 1e-15 * np.arange(400)[:, None]
+    still = Sphered.of(background, np.full(30, 5.0), ridge=0.3, n_prior=340.0)
+    w, offset = still.direction(still.place(np.full(30, 0.9)))
+    scores = still.place(np.array([[0.1], [0.1 + 1e-9], [0.9]]) * np.ones(30)) @ w - offset
+    np.testing.assert_allclose(scores, [-500, -500, 500], atol=1e-3)
+
+
 def test_few_records_are_drawn_towards_a_sphere():
     x = np.random.default_rng(1).normal(size=(4, 6))
     mean = np.arange(6.0)

@@ -17,7 +17,7 @@ from inoculate.benchmark.scenario import Kind, Scenario, TaskShape
 from inoculate.calibration import Calibration, cross_scores
 from inoculate.features.neighbours import nearest
 from inoculate.features.space import Space
-from inoculate.learner import Learner, Scores
+from inoculate.learner import Detector, Learner, Scores
 from inoculate.metrics import auprc, auroc, recall_at
 from inoculate.sampling import Pool, Shape, sample_pairs, sample_task
 from inoculate.task import BACKGROUND, Encoded, IntArray, Labelled, Support
@@ -168,7 +168,7 @@ def judge(learner: Learner, drawn: Drawn, task: TaskShape, *, seed: int) -> Figu
     found["adapt_s"] = adapted - started
     found["records_per_s"] = len(drawn.y) / max(scored - adapted, 1e-9)
     if task.calibrated and not learner.transductive:
-        found |= _kept(learner, scores, drawn, task, seed)
+        found |= _kept(learner, detector, scores, drawn, task, seed)
     if task.kind in ("detect", "rank"):
         found["near_duplicates"] = near_duplicates(drawn)
     return found
@@ -263,10 +263,13 @@ COMPARED: Mapping[Kind, tuple[str, ...]] = {
 """The figures in which learners are held against the best baseline; higher is better."""
 
 
-def _kept(learner: Learner, found: Scores, drawn: Drawn, task: TaskShape, seed: int) -> Figures:
+def _kept(
+    learner: Learner, detector: Detector, found: Scores, drawn: Drawn, task: TaskShape, seed: int
+) -> Figures:
     """Return what the calibrated threshold lets through, as ``calibration.calibrate`` sets it."""
     order = np.random.default_rng(seed).permutation(drawn.support.usual().n_records)
-    scores = cross_scores(learner, drawn.support, order, folds=min(5, len(order)), seed=seed)
+    folds = min(5, len(order))
+    scores = cross_scores(learner, detector, drawn.support, order, folds=folds, seed=seed)
     alarm = found.alarm() >= Calibration.of(scores).threshold(RATE)
     if task.kind == "pairs":
         before, after = alarm[drawn.y >= 0], alarm[drawn.y == BACKGROUND]

@@ -21,6 +21,8 @@ from inoculate.task import FloatArray
 
 Float64 = npt.NDArray[np.float64]
 
+_FARTHEST = 1_000.0  # standard deviations of the background between it and a class
+
 
 def logs(x: FloatArray) -> Float64:
     """Return signed logarithms, sign(x) log(1 + |x|); NaN stays."""
@@ -74,14 +76,17 @@ class Sphered:
     def direction(self, mean: Float64) -> tuple[Float64, float]:
         """Return what tells a class from background: weights (d,) and what to subtract.
 
-        Scores are in standard deviations of the background; 0 is halfway to the class.
+        Scores are in standard deviations of the background; 0 is halfway to the class, which
+        lies at most 1,000 of them away, or of a background that never varies rounding errors
+        would be all that is measured.
 
         Args:
             mean: (d,) of the class in the space.
         """
         w = self.inverse @ mean
-        unit = np.sqrt(max(float(w @ self.covariance @ w), 1e-12))
-        return w / unit, float(mean @ w) / (2 * unit)
+        apart = float(mean @ w)
+        unit = max(np.sqrt(max(float(w @ self.covariance @ w), 0.0)), apart / _FARTHEST, 1e-6)
+        return w / unit, apart / (2 * unit)
 
     def distance(self, placed: Float64) -> Float64:
         """Return the squared Mahalanobis distance of records in the space, (n,).

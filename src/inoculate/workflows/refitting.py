@@ -139,6 +139,8 @@ def refit(start: Start, marks: Marks) -> Refitted:
     else:
         plain = _cross_scores(start, base, copies)
         untold = _cross_scores(start, base, copies.take(np.arange(0)))
+        # what equals background is no stranger than it (calibration.cross_scores)
+        untold = np.maximum(untold, detector.score(base.usual()).alarm())
     calibration = Calibration.of(np.maximum(plain, untold))
     return Refitted(detector, support, calibration, np.sort(plain), own.n_records)
 
