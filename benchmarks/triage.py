@@ -11,12 +11,16 @@ sides redrawn. At most 100 are planted, never the same text twice.
 ``rules`` is what ``inoculate scan`` does without a detector (``features.code.code_triage``);
 ``learned`` is a head per weakness: logistic regression on the columns of ``code_schema``, from all
 sets in ``LEARNED`` but the one that is judged, without texts that it holds too; ``rules, then
-learned`` orders what the rules hold alike by it. Beside: longest first, random order, and with ``--tools`` Bandit (Python) and
-Flawfinder (C, C++), each function a file of its own, an issue of the weakness before others.
+learned`` orders what the rules hold alike by it. Beside: longest first, random order, and with
+``--tools`` Bandit (Python) and Flawfinder (C, C++), each function a file of its own, an issue of
+the weakness before others.
 
-``DESIGN`` was looked at while the rules were written, function by function. The sets in ``JUDGED``
-were not, nor were their figures before the rules stood. Weaknesses with ten functions or more in a
-language are judged. Last, whole versions of packages in which a vulnerability was found later.
+``DESIGN`` was looked at while the rules were written, function by function. Of the sets in
+``JUDGED`` no function was, nor their figures before the rules stood, with one exception: texts of
+SQL wherever they go were added once Bandit was seen to find more of ``sven_pairs``. Weaknesses with
+ten functions or more in a language are judged. With ``--packages`` instead: where functions of
+whole packages stand that were found to be vulnerable later, in their own version (the cases of
+``benchmarks/siblings.py``).
 """
 
 import argparse
@@ -33,6 +37,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from siblings import CASES
 
 from inoculate.domain import Batch
 from inoculate.features.code.code_languages import language_named
@@ -41,6 +46,8 @@ from inoculate.features.code.code_triage import hits
 from inoculate.metrics import auroc
 from inoculate.registry import DOMAINS
 from inoculate.workflows.intake import Intake
+from inoculate.workflows.scan import ScanRequest
+from inoculate.workflows.triage import triage
 
 DATA = Path(os.environ.get("INOCULATE_DATA", "../shared/datasets")) / "code"
 DESIGN = ("codeql_examples", "cyberseceval_insecure", "gosec_samples")
@@ -197,8 +204,9 @@ def ranks(scores):
 def rows_of(name, family, project, sets, x, heads, tools, cwe):
     """Yield the figures of one weakness of one set in one project."""
     frame, around = sets[name], project["frame"]
+    its = frame.select("language", "cwe", "vulnerable").iter_rows()
     wanted = [
-        i for i, (told, c, v) in enumerate(frame.select("language", "cwe", "vulnerable").iter_rows())
+        i for i, (told, c, v) in enumerate(its)
         if v == 1 and FAMILY.get(told) == family and group_of(c) == cwe
     ]  # fmt: skip
     texts = plain(frame)
@@ -227,10 +235,40 @@ def rows_of(name, family, project, sets, x, heads, tools, cwe):
         }  # fmt: skip
 
 
+def in_packages(cache):
+    """Yield where functions of real packages stand that were found to be vulnerable later."""
+    told = {}
+    for case in CASES:
+        file, function, before, _ = case.learned
+        told.setdefault((case.package, before, case.root), set()).add((file, function))
+        told.setdefault((case.package, case.later[0], case.root), set()).update(case.siblings)
+    for (package, version, root), functions in told.items():
+        folder = cache / f"{package}-{version}"
+        base = next((p for p in (folder / root, *folder.glob(f"*/{root}")) if p.is_dir()), None)
+        if base is None:
+            continue
+        request = ScanRequest(sources=(str(base),))
+        report = triage(request, most=10**6).report
+        listed = [(f.record["path"], f.record["name"], f) for f in report.findings]
+        for file, function in sorted(functions):
+            found = [
+                (i, f) for i, (path, name, f) in enumerate(listed, 1)
+                if path.endswith(file) and name == function
+            ]  # fmt: skip
+            rank, finding = found[0] if found else (None, None)
+            yield {
+                "package": f"{package} {version}", "functions": report.n_records,
+                "listed": len(listed), "function": function, "rank": rank,
+                "as": finding.threat if finding else None,
+                "in_its_weakness": finding.reasons[0].text if finding else None,
+            }  # fmt: skip
+
+
 def options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--project", action="append", default=[], metavar="LANGUAGE=FOLDER")
     parser.add_argument("--tools", type=Path, help="bin folder of bandit and flawfinder")
+    parser.add_argument("--packages", type=Path, help="cache of benchmarks/siblings.py")
     parser.add_argument("--output", type=Path, help="writes FILE.json")
     parser.add_argument("--design", action="store_true", help="judge the sets of DESIGN instead")
     return parser.parse_args()
@@ -238,6 +276,15 @@ def options():
 
 def main():
     given = options()
+    if given.packages:
+        for row in in_packages(given.packages):
+            print(json.dumps(row), flush=True)
+    else:
+        of_sets(given)
+
+
+def of_sets(given):
+    """Print the figures of every set in every project."""
     names = DESIGN if given.design else JUDGED
     sets = {name: read(name) for name in dict.fromkeys((*names, *LEARNED))}
     x = {name: encoded(frame) for name, frame in sets.items()}

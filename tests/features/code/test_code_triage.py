@@ -126,3 +126,26 @@ def test_every_weakness_of_the_tables_has_a_name():
     assert {79} | told == set(NAMES)
     assert all(len(sinks(name)) > 5 for name in languages)
     assert sinks("typescript") == sinks("javascript")
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        ("q = 'select * from t where a=%s' % x", True),
+        ("q = 'select * from t where a={}'.format(x)", True),
+        ("q = f'delete from t where a={x}'", True),
+        ("q = 'select * from t where a=%s'", False),
+        ("q = 'select * from t ' + 'limit 1'", False),
+        ("q = 'hello ' + x", False),
+        ("q = 'select * from t where a=' + quote(x)", False),
+    ],
+)
+def test_an_sql_text_counts_a_little_wherever_it_goes(body, is_one):
+    assert python(body, head="def f(x):") == ({89} if is_one else set())
+
+
+def test_an_sql_text_that_is_run_counts_once_and_more():
+    text = "def f(x):\n    q = 'select * from t where a=%s' % x\n    db.execute(q)\n"
+    (hit,) = hits(parse(text, "python"))
+    assert hit.line == 3
+    assert hit.points > hits(parse(text.replace("db.execute(q)", "return q"), "python"))[0].points

@@ -26,10 +26,12 @@ from inoculate.features.code.code_shapes import arguments, called
 from inoculate.features.code.code_sinks import acts, acts_on_object
 from inoculate.features.code.code_tree import Nodes
 from inoculate.features.code.code_weaknesses import NAMES, Anyway, Sink, anyway, sinks
+from inoculate.features.code.code_words import string_shape
 
 MOST_HITS = 50
 """Of one function."""
 
+_SQL, _SQL_TEXT_POINTS = 89, 0.5
 _TEXT_POINTS = 1.5
 _WITHOUT_TEXT = -1.5
 _MOST_CALLEE = 100
@@ -44,6 +46,7 @@ _UNFOLLOWED = ("c", "cpp")
     "annotation", "declare", "setting",
 ))  # fmt: skip
 _CALLS = frozenset((_CALL, _NEW))
+_PUT_TOGETHER = frozenset((_CALL, _STRING, role("binary")))
 _BEGINNINGS = frozenset((_CALL, _NEW, _KEYWORD, _ASSIGN, _PAIR, _ANNOTATION))
 _LOOSE = frozenset((78, 89, 90, 94, 95, 502, 643))
 _TEXTUAL = frozenset((78, 79, 89, 90, 94, 95, 643))
@@ -82,7 +85,10 @@ class Hit:
 def hits(nodes: Nodes) -> list[Hit]:
     """Return what looks like a weakness in a text, the most points first."""
     found: dict[tuple[int, int], Hit] = {}
-    for hit in (*_reached(nodes), *_anyway(nodes)):
+    reached = list(_reached(nodes))
+    if not any(hit.cwe == _SQL for hit in reached):
+        reached += _sql_texts(nodes)
+    for hit in (*reached, *_anyway(nodes)):
         old = found.get((hit.cwe, hit.line))
         if old is None or old.points < hit.points:
             found[hit.cwe, hit.line] = hit
@@ -240,6 +246,32 @@ def _returned(nodes: Nodes, verdict: dict[int, str], origins: Origins) -> Iterat
                     f"the page is a text made of {_said(its)}",
                 )
                 yield Hit(79, _line(nodes, j), points, what, _line(nodes, its.place))
+
+
+def _sql_texts(nodes: Nodes) -> Iterator[Hit]:
+    """Yield SQL texts that are put together of what is not fixed, wherever they go."""
+    origins = None
+    for i, code in enumerate(nodes.role):
+        if code not in _PUT_TOGETHER or b" " not in nodes.text(i)[:_SHOWN]:
+            continue
+        if string_shape(_first_text(nodes, i)) != "sql":
+            continue
+        origins = origins or Origins(nodes)
+        its = origins.of([i])
+        if not its.is_text or its.is_treated or not (its.level or its.is_open):
+            continue
+        its.level = its.level or OPEN
+        source = _line(nodes, its.place) if its.place >= 0 else 0
+        what = f"an SQL text is made of {_said(its)}"
+        yield Hit(_SQL, _line(nodes, i), _SQL_TEXT_POINTS + its.level, what, source)
+
+
+def _first_text(nodes: Nodes, i: int) -> bytes:
+    """Return the literal text that an expression begins with, b"" where it does with none."""
+    for j in range(i, min(nodes.stop[i], i + 8)):
+        if nodes.role[j] == _STRING:
+            return nodes.text(j)
+    return b""
 
 
 def _anyway(nodes: Nodes) -> Iterator[Hit]:
