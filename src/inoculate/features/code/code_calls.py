@@ -21,6 +21,7 @@ _MOST_WAYS = 64
 _TOLD = frozenset(("args", "guard", "exit", "unchecked", "untested", "swallowed", "reached"))
 _FROM_OUTSIDE = "param->"
 _Ways = dict[str, bool]
+_Into = dict[str, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,14 @@ def callees(functions: Sequence[tuple[str, Nodes, Facts]]) -> list[list[str]]:
     out: list[list[str]] = []
     for i, (_, nodes, facts) in enumerate(functions):
         told: dict[str, None] = {}
+        into: _Into | None = None
         for called in dict.fromkeys(called for _, _, called in nodes.calls.values()):
             its = [j for j in named.get(called, ()) if j != i]
             for j in its if len(its) <= _MOST_ALIKE else ():
                 if j not in known:
                     known[j] = _callee(functions[j][2])
-                told |= dict.fromkeys(_followed(known[j], facts, tail(called)))
+                into = _into(facts) if into is None else into
+                told |= dict.fromkeys(_followed(known[j], into.get(tail(called), ())))
             if len(told) >= MOST_TOLD:
                 break
         out.append(list(told)[:MOST_TOLD])
@@ -83,12 +86,19 @@ def _callee(facts: Facts) -> _Callee:
     return _Callee(tuple(told), ways)
 
 
-def _followed(callee: _Callee, facts: Facts, word: str) -> Iterator[str]:
+def _into(facts: Facts) -> _Into:
+    """Return by what data reaches it where that comes from, and how."""
+    found: _Into = {}
+    for kind, value, _ in facts:
+        if kind in ("guarded", "unguarded"):
+            origin, _, sink = value.rpartition("->")
+            found.setdefault(sink, []).append((kind, origin))
+    return found
+
+
+def _followed(callee: _Callee, into: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Yield what data of a function reaches through a callee, then what that does."""
-    end = f"->{word}"
-    into = [f for f in facts if f[0] in ("guarded", "unguarded") and f[1].endswith(end)]
-    for kind, value, _ in into[:_MOST_WAYS]:
-        origin = value.removesuffix(end)
+    for kind, origin in into[:_MOST_WAYS]:
         for sink, is_guarded in callee.ways.items():
             way = f"{origin}->{sink}"
             yield f"direct:{way}"

@@ -8,6 +8,7 @@ import re
 
 from tree_sitter import Node, Tree
 
+_WORD = b"inoculate:"
 _MARK = re.compile(rb"inoculate:\s*ignore")
 _FORM = re.compile(r"inoculate:\s*ignore(?:\[([^\[\]\n]{0,400})\])?[ \t:]*([^\n]{0,1000})")
 _ENDS = ("*/", "-->")
@@ -26,6 +27,8 @@ def comments_in(tree: Tree, data: bytes) -> list[Comment]:
         data: the file.
     """
     found: list[Comment] = []
+    if _WORD not in data:
+        return found
     for mark in _MARK.finditer(data):
         if len(found) == _MOST:
             break

@@ -3,7 +3,7 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import count, islice
+from itertools import count, takewhile
 
 import numpy as np
 
@@ -27,10 +27,6 @@ _N_KINDS = 1 + len(_KINDS)
 _OF_COLUMN = [[_KINDS[k] for k in some] for _, some in KINDS.values()]
 _WIDTH = len(FACTS.view.columns)
 
-Fact = tuple[str, str]
-"""Kind and value; a fact of a callee has no kind, and ``kind:value`` as its value."""
-
-
 class _Said(dict[bytes, int]):
     """Number of what the nodes of a role say, by their text."""
 
@@ -48,12 +44,14 @@ class Known:
 
     Attributes:
         words: place of each token.
-        facts: number of each fact; one that is asked for is there from then on.
+        facts: number of each fact, by kind and value; one that is asked for is there from then
+            on. A fact of a callee has no kind, and ``kind:value`` as its value.
     """
 
     def __init__(self) -> None:
         self.words: dict[str, int] = defaultdict(count().__next__)
-        self.facts: defaultdict[Fact, int] = defaultdict(count().__next__)
+        number = count().__next__
+        self.facts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(number))
         self._leaves: list[_Said] = []
         self._tokens, self._first, self._many = array("q"), array("q"), array("q")
         self._kind = self._call = self._column = self._step = np.empty(0, np.int64)
@@ -61,7 +59,7 @@ class Known:
 
     def trimmed(self) -> "Known":
         """Return this, or a new one where this has grown too large; not between two records."""
-        return self if max(len(self._first), len(self.facts)) <= _MOST else Known()
+        return self if max(len(self._first), len(self._kind)) <= _MOST else Known()
 
     def leaves(self) -> Sequence[dict[bytes, int]]:
         """Return for each role the numbers of what its nodes say, by their texts."""
@@ -104,17 +102,28 @@ class Known:
 
     def _look_up(self) -> None:
         """Find out what the facts count as that came since this was asked last."""
-        new = list(islice(reversed(self.facts), len(self.facts) - len(self._kind)))[::-1]
+        known = len(self._kind)
+        new = [
+            (number, kind, value)
+            for kind, its in self.facts.items()
+            for value, number in takewhile(lambda i: i[1] >= known, reversed(its.items()))
+        ]
         if not new:
             return
+        new.sort()
         words = self.words
-        kinds = [_KINDS.get(kind, 0) for kind, _ in new]
-        calls = [words[value] if kind in _CALLED else -1 for kind, value in new]
-        columns = token_columns([fact_text(f) for f in new], _WIDTH)
-        columns[[kind == "call" for kind, _ in new]] = -1
+        kinds = [_KINDS.get(kind, 0) for _, kind, _ in new]
+        calls = [words[value] if kind in _CALLED else -1 for _, kind, value in new]
+        columns = token_columns([_fact_text(kind, value) for _, kind, value in new], _WIDTH)
+        columns[[kind == "call" for _, kind, _ in new]] = -1
         self._kind = np.concatenate([self._kind, kinds])
         self._call = np.concatenate([self._call, calls])
         self._column = np.concatenate([self._column, columns])
+
+    def texts(self) -> list[str]:
+        """Return the facts as tokens, by their numbers."""
+        its = [(n, _fact_text(k, v)) for k, some in self.facts.items() for v, n in some.items()]
+        return [text for _, text in sorted(its)]
 
     def steps(self, keys: Rows) -> Rows:
         """Return the column of ``TREE`` that each step in a tree counts in.
@@ -133,9 +142,8 @@ class Known:
         return columns
 
 
-def fact_text(fact: Fact) -> str:
-    """Return a fact as a token."""
-    return f"{fact[0]}:{fact[1]}" if fact[0] else fact[1]
+def _fact_text(kind: str, value: str) -> str:
+    return f"{kind}:{value}" if kind else value
 
 
 def step_texts(keys: Iterable[int]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from inoculate.features.code.code_facts import Facts, raw_facts
-from inoculate.features.code.code_known import Known, fact_text
+from inoculate.features.code.code_known import Known
 from inoculate.features.code.code_languages import language_named
 from inoculate.features.code.code_schema import CALLS, FACTS, SHAPE, TOKENS, TREE, VIEWS
 from inoculate.features.code.code_structure import NodeTable, cut
@@ -119,8 +119,8 @@ class _Piece:
         if before:
             roles, leaf = roles[before:], leaf[before:]
         said = [leaves[code][text] for code, text in zip(roles, leaf, strict=True)]
-        told = [numbers[kind, value] for kind, value, _ in facts]
-        told += [numbers["", fact] for fact in callees]
+        told = [numbers[kind][value] for kind, value, _ in facts]
+        told += [numbers[""][fact] for fact in callees]
         self._said += said
         self._told += told
         self._lengths.append((len(said), len(told)))
@@ -151,7 +151,7 @@ class _Piece:
         known = self._known
         told, owner = self._facts()
         table = self._table(known.kinds(told, owner, len(self._sizes)))
-        names, facts = list(known.words), [fact_text(f) for f in known.facts]
+        names, facts = list(known.words), known.texts()
         steps, _, step_names = table.steps()
         counted, _ = cut(told[known.columns(told) >= 0], owner[known.columns(told) >= 0])
         return {
