@@ -62,7 +62,10 @@ def callees(functions: Sequence[tuple[str, Nodes, Facts]]) -> list[list[str]]:
                 if j not in known:
                     known[j] = _callee(functions[j][2])
                 into = _into(facts) if into is None else into
-                told |= dict.fromkeys(_followed(known[j], into.get(tail(called), ())))
+                for fact in _followed(known[j], into.get(tail(called), ())):
+                    told[fact] = None
+                    if len(told) >= MOST_TOLD:
+                        break
             if len(told) >= MOST_TOLD:
                 break
         out.append(list(told)[:MOST_TOLD])

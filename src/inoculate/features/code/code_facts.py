@@ -88,9 +88,9 @@ def raw_facts(nodes: Nodes) -> Facts:
     if nodes.language in CONFIGURATION:
         settings(nodes, found)
         return found[:MOST_FACTS]
-    table = _table(len(role_names()))
-    for i, tell in [(i, t) for i, code in enumerate(nodes.role) if (t := table[code])]:
-        tell(nodes, i, found)
+    table, roles = _table(len(role_names())), nodes.role
+    for i in [i for i, code in enumerate(roles) if table[code]]:
+        table[roles[i]](nodes, i, found)  # type: ignore[misc]
         if len(found) > MOST_FACTS:
             return found[:MOST_FACTS]
     follow(nodes, found)
@@ -101,18 +101,17 @@ def raw_facts(nodes: Nodes) -> Facts:
 def _call(nodes: Nodes, i: int, found: Facts) -> None:
     short, _, name = called(nodes, i)
     found.append(("call", short, i))
-    for part in parts(name):
-        found.append(("word", part, i))
-    shapes = []
+    found += [("word", part, i) for part in parts(name)]
+    roles, shapes = nodes.role, []
     for j in arguments(nodes, i):
-        its = shape(nodes, j)
+        its = "name" if roles[j] == _NAME else shape(nodes, j)
         shapes.append(its)
-        if nodes.role[j] == _KEYWORD:
+        if roles[j] == _KEYWORD:
             found.append(("keyword", f"{tail(nodes.text(j + 1))}={its}", j))
     found.append(("args", f"{short}({','.join(shapes[:6])})", i))
     above = nodes.parent[i]
     if above >= 0:
-        if nodes.role[above] == _STATEMENT:
+        if roles[above] == _STATEMENT:
             found.append(("unchecked", short, i))
         elif nodes.part[i] == "condition" or _is_looked_at(nodes, above):
             found.append(("checked", short, i))
@@ -125,9 +124,8 @@ def _is_looked_at(nodes: Nodes, above: int) -> bool:
 
 
 def _binary(nodes: Nodes, i: int, found: Facts) -> None:
-    children = nodes.children(i)
-    op = operator(nodes, i)
-    sides = [shape(nodes, j) for j in children if nodes.role[j] not in OPERATORS]
+    roles, op = nodes.role, operator(nodes, i)
+    sides = [shape(nodes, j) for j in nodes.children(i) if roles[j] not in OPERATORS]
     if len(sides) >= 2:
         found.append(("op", f"{sides[0]}{op}{sides[-1]}", i))
 
@@ -175,14 +173,13 @@ def _catch(nodes: Nodes, i: int, found: Facts) -> None:
 
 
 def _literal(nodes: Nodes, i: int, found: Facts) -> None:
-    text = nodes.text(i)
+    text = nodes.leaf[i].removeprefix(b"\0")
     found.append(("literal", string_shape(text), i))
-    for word in string_words(text):
-        found.append(("quoted", word, i))
+    found += [("quoted", word, i) for word in string_words(text)]
 
 
 def _number(nodes: Nodes, i: int, found: Facts) -> None:
-    found.append(("number", number_shape(nodes.text(i)), i))
+    found.append(("number", number_shape(nodes.leaf[i]), i))
 
 
 def _index(nodes: Nodes, i: int, found: Facts) -> None:
@@ -215,11 +212,10 @@ def _return(nodes: Nodes, i: int, found: Facts) -> None:
 
 def _words(kind: str) -> "Tell":
     def tell(nodes: Nodes, i: int, found: Facts) -> None:
-        last = min(nodes.stop[i], i + 12)
-        for j in range(i, last):
-            if nodes.stop[j] == j + 1:
-                for word in parts(nodes.text(j)):
-                    found.append((kind, word, i))
+        stop = nodes.stop
+        for j in range(i, min(stop[i], i + 12)):
+            if stop[j] == j + 1:
+                found += [(kind, word, i) for word in parts(nodes.leaf[j] or nodes.text(j))]
 
     return tell
 

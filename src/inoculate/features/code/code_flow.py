@@ -42,6 +42,7 @@ _ARROW = role("op ->")
 _CALLS = frozenset((_CALL, _NEW))
 _NO_READ = frozenset(("function", "type"))
 _NO_VARIABLE = frozenset(("attribute", "field", "property", "name"))
+_NO_NAMES = _NO_READ | _NO_VARIABLE
 _NAMED = frozenset((_CALL, _NEW, _MEMBER, role("keyword"), _FUNC))
 
 Origin = tuple[str, str]
@@ -84,37 +85,40 @@ def follow(nodes: Nodes, found: Found) -> None:
         found.append(("untested", word, i))
 
 
-def _variables(nodes: Nodes, i: int) -> list[int]:
+def _variables(nodes: Nodes, i: int) -> list[bytes]:
     """Return the variables read in an expression."""
-    roles, fields, parents = nodes.role, nodes.part, nodes.parent
-    return [
-        j
-        for j in range(i, min(nodes.stop[i], i + _MOST_SEEN))
-        if roles[j] == _NAME
-        and not (
-            (part := fields[j])
-            and (part in _NO_READ or (part in _NO_VARIABLE and roles[parents[j]] in _NAMED))
-        )
-    ]
+    roles, stop = nodes.role, nodes.stop[i]
+    if stop == i + 1:  # most often by far
+        return [nodes.leaf[i]] if roles[i] == _NAME and _is_variable(nodes, i) else []
+    its = enumerate(roles[i : min(stop, i + _MOST_SEEN)], i)
+    leaf = nodes.leaf
+    return [leaf[j] for j, code in its if code == _NAME and _is_variable(nodes, j)]
+
+
+def _is_variable(nodes: Nodes, j: int) -> bool:
+    part = nodes.part[j]
+    if not part or part not in _NO_NAMES:
+        return True
+    return part in _NO_VARIABLE and nodes.role[nodes.parent[j]] not in _NAMED
 
 
 def _origins(nodes: Nodes, i: int, state: _State) -> tuple[Origin, ...]:
     """Return where an expression's value comes from."""
-    roles, stop, known = nodes.role, nodes.stop[i], state.origins
-    data, start, end = nodes.data, nodes.start, nodes.end
-    if stop == i + 1 and roles[i] == _NAME:  # most often by far
-        text = data[start[i] : end[i]]
+    roles, stop, known, leaf = nodes.role, nodes.stop[i], state.origins, nodes.leaf
+    if stop == i + 1:  # most often by far
+        if roles[i] != _NAME:
+            return ((called(nodes, i)[0], ""),) if roles[i] in _CALLS else ()
+        text = leaf[i]
         its, source = known.get(text, ()), source_named(text)
         if source or len(its) > 1:
             its = tuple(dict.fromkeys((*its, (source, "")) if source else its))
         return its[:_MOST_ORIGINS]
     found: dict[Origin, None] = {}
     word, until = "", i
-    for j in range(i, min(stop, i + _MOST_SEEN)):
-        code = roles[j]
+    for j, code in enumerate(roles[i : min(stop, i + _MOST_SEEN)], i):
         if code == _NAME:
             via = word if j < until else ""
-            text = data[start[j] : end[j]]
+            text = leaf[j]
             if text in known:
                 for origin, before in known[text]:
                     found[(origin, via or before)] = None
@@ -136,22 +140,23 @@ _SOURCES = frozenset(s.encode() for s in _SOURCE_WORDS.split())
 
 
 def _assigned(nodes: Nodes, i: int, state: _State) -> None:
-    children = [j for j in nodes.children(i) if nodes.role[j] not in OPERATORS]
+    roles, parts_ = nodes.role, nodes.part
+    children = [j for j in nodes.children(i) if roles[j] not in OPERATORS]
     if len(children) < 2:
         return
-    right = children[-1]
+    right = children.pop()
     origins = _origins(nodes, right, state)
-    for target in [j for j in children[:-1] if nodes.part[j] != "type"]:
+    for target in [j for j in children if parts_[j] != "type"]:
         names = _variables(nodes, target)
         if not names:
             continue
-        name = nodes.text(names[0])
+        name = names[0]
         if nodes.role[target] in (_MEMBER, _INDEX):
             state.origins[name] = (*state.origins.get(name, ()), *origins)[:_MOST_ORIGINS]
             continue
         old = state.origins.get(name, ()) if nodes.role[i] == _AUGMENT else ()
         state.origins[name] = (*old, *origins)[:_MOST_ORIGINS]
-        _kept(nodes, [nodes.text(j) for j in names], right, state)
+        _kept(nodes, names, right, state)
 
 
 def _kept(nodes: Nodes, names: list[bytes], right: int, state: _State) -> None:
@@ -170,8 +175,7 @@ def _kept(nodes: Nodes, names: list[bytes], right: int, state: _State) -> None:
 def _condition(nodes: Nodes, i: int, state: _State, found: Found) -> None:
     for j in nodes.children(i):
         if nodes.part[j] in ("condition", "value", "right"):
-            for k in _variables(nodes, j):
-                name = nodes.text(k)
+            for name in _variables(nodes, j):
                 state.guarded.add(name)
                 tested = state.kept.pop(name, None)
                 if tested is not None:
@@ -181,11 +185,12 @@ def _condition(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 def _call(nodes: Nodes, i: int, state: _State, found: Found) -> None:
     word, args, _ = called(nodes, i)
     if args >= 0:
+        last = state.last
         for j in nodes.children(args):
             for name in _reaches(nodes, j, word, state, found):
-                if name in state.last:
-                    found.append(("then", f"{state.last[name]}>{word}", i))
-                state.last[name] = word
+                if name in last:
+                    found.append(("then", f"{last[name]}>{word}", i))
+                last[name] = word
     elif nodes.role[i] == _CALL:
         for j in nodes.children(i):
             _reaches(nodes, j, word, state, found)
@@ -195,15 +200,14 @@ def _reaches(nodes: Nodes, i: int, word: str, state: _State, found: Found) -> li
     """Tell of the data in an expression that it reaches something; return its variables."""
     if nodes.stop[i] == i + 1 and nodes.role[i] != _NAME:
         return []
-    data, start, end = nodes.data, nodes.start, nodes.end
-    names = [data[start[k] : end[k]] for k in _variables(nodes, i)]
-    guarded = bool(names) and all(n in state.guarded for n in names)
-    for origin, via in _origins(nodes, i, state):
-        if via:
-            found.append(("through", f"{origin}>{via}>{word}", i))
-        else:
-            found.append(("direct", f"{origin}->{word}", i))
-        found.append(("guarded" if guarded else "unguarded", f"{origin}->{word}", i))
+    names = _variables(nodes, i)
+    origins = _origins(nodes, i, state)
+    if origins:
+        guarded = "guarded" if names and state.guarded.issuperset(names) else "unguarded"
+        for origin, via in origins:
+            way = f"{origin}->{word}"
+            found.append(("through", f"{origin}>{via}>{word}", i) if via else ("direct", way, i))
+            found.append((guarded, way, i))
     return names
 
 
@@ -214,10 +218,10 @@ def _index(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 
 
 def _member(nodes: Nodes, i: int, state: _State, found: Found) -> None:
-    children = nodes.children(i)
-    arrow = nodes.role[i] == _POINTER or any(nodes.role[j] == _ARROW for j in children)
-    if arrow and children and nodes.role[children[0]] == _NAME:
-        _reaches(nodes, children[0], "pointer", state, found)
+    if nodes.stop[i] == i + 1 or nodes.role[i + 1] != _NAME:
+        return
+    if nodes.role[i] == _POINTER or any(nodes.role[j] == _ARROW for j in nodes.children(i)):
+        _reaches(nodes, i + 1, "pointer", state, found)
 
 
 def _binary(nodes: Nodes, i: int, state: _State, found: Found) -> None:
@@ -230,7 +234,7 @@ def _binary(nodes: Nodes, i: int, state: _State, found: Found) -> None:
 def _params(nodes: Nodes, i: int, state: _State, found: Found) -> None:
     for j in range(i, min(nodes.stop[i], i + 400)):
         if nodes.role[j] == _NAME and nodes.part[j] != "type":
-            state.origins.setdefault(nodes.text(j), (("param", ""),))
+            state.origins.setdefault(nodes.leaf[j], (("param", ""),))
 
 
 Step = Callable[[Nodes, int, _State, Found], object]

@@ -19,6 +19,9 @@ _ITSELF = (b"self", b"this", b"cls")
     "args", "name", "field", "type", "string", "number", "binary", "unary", "call", "bool",
     "keyword", "pointer", "new", "params",
 ))  # fmt: skip
+_NAMING = frozenset((_NAME, _FIELD, _TYPE))
+_SHAPED = frozenset((_STRING, _NUMBER, _BOOL, _KEYWORD, _BINARY, _UNARY, _POINTER))
+_PLAIN_SHAPES = frozenset(("word", "letter", "secret", "number"))
 
 
 def shape(nodes: Nodes, i: int, deep: int = 2) -> str:
@@ -32,20 +35,20 @@ def shape(nodes: Nodes, i: int, deep: int = 2) -> str:
     code = nodes.role[i]
     if code == _NAME:
         return "name"
+    if code not in _SHAPED:
+        return role_names()[code]
     if code == _STRING:
         return _of_string(nodes, i)
     if code == _NUMBER:
-        return number_shape(nodes.text(i))
+        return number_shape(nodes.leaf[i])
     if code == _BOOL:
         return nodes.text(i).decode("ascii", "replace").lower()[:5]
     if code == _KEYWORD:
         return shape(nodes, nodes.stop[i] - 1) if nodes.stop[i] == i + 3 else _last(nodes, i, deep)
     if code == _BINARY:
         return _of_binary(nodes, i, deep)
-    if code in (_UNARY, _POINTER):
-        inner = shape(nodes, nodes.stop[i] - 1, 0) if deep > 0 and code == _UNARY else ""
-        return f"{operator(nodes, i)}{inner}"
-    return role_names()[code]
+    inner = shape(nodes, nodes.stop[i] - 1, 0) if deep > 0 and code == _UNARY else ""
+    return f"{operator(nodes, i)}{inner}"
 
 
 def _last(nodes: Nodes, i: int, deep: int) -> str:
@@ -56,8 +59,8 @@ def _last(nodes: Nodes, i: int, deep: int) -> str:
 def _of_string(nodes: Nodes, i: int) -> str:
     if nodes.stop[i] > i + 1:
         return "template"
-    its = string_shape(nodes.text(i))
-    return "text" if its in ("word", "letter", "secret", "number") else its
+    its = string_shape(nodes.leaf[i])
+    return "text" if its in _PLAIN_SHAPES else its
 
 
 def _of_binary(nodes: Nodes, i: int, deep: int) -> str:
@@ -117,19 +120,19 @@ def called(nodes: Nodes, i: int) -> tuple[str, int, bytes]:
 
 def _called(nodes: Nodes, i: int) -> tuple[bytes, int]:
     roles, after = nodes.role, nodes.stop
-    j, stop, found, args = i + 1, nodes.stop[i], -1, -1
+    j, stop, found, args = i + 1, after[i], -1, -1
     while j < stop:
         if roles[j] == _ARGS:
             args = j
             break
         last = after[j] - 1
-        if roles[last] in (_NAME, _FIELD, _TYPE):
+        if roles[last] in _NAMING:
             found = last
         elif after[j] > j + 1:
             found = _last_name(nodes, j, found)
         j = after[j]
     if found >= 0 and (args >= 0 or roles[i] == _NEW):
-        return nodes.text(found), args
+        return nodes.leaf[found] or nodes.text(found), args
     word = nodes.data[nodes.start[i] : nodes.start[i] + 16].split(b"(")[0].split(b" ")[0]
     return word, args
 

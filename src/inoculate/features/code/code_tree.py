@@ -178,6 +178,11 @@ def _empty_class(language: str) -> Nodes:
     return nodes
 
 
+def _is_plain(literal: bytes) -> bool:
+    """Return whether a literal text has no values inside, in any of the languages."""
+    return b"{" not in literal and b"$" not in literal and literal[:2] != b"<<"
+
+
 def _walk(  # noqa: C901, PLR0915 - one loop, for speed
     cursor: TreeCursor,
     used: Grammar,
@@ -201,11 +206,16 @@ def _walk(  # noqa: C901, PLR0915 - one loop, for speed
             start.append(first)
             end.append(last)
             parent.append(above)
-            leaf.append(data[first:last] if code in texts else b"")
+            text = data[first:last] if code in texts else b""
+            leaf.append(text)
             part.append(names[cursor.field_id or 0] or inherited)
             at += 1
             stop.append(at)
-            if code not in CLOSED and down():
+            if code == _STRING and _is_plain(text) and not node.has_error:  # type: ignore[union-attr]
+                # nothing inside has a role, but it counts as deep
+                if deepest <= depth < MOST_DEPTH and at <= MOST_NODES and node.child_count:  # type: ignore[union-attr]
+                    deepest = depth + 1
+            elif code not in CLOSED and down():
                 if depth < MOST_DEPTH and at <= MOST_NODES:
                     above = at - 1
                     stack.append((above, inherited))
