@@ -6,9 +6,9 @@
 of the same set, and 200 of the set's other safe functions as background; it ranks the rest. A
 ``meta_interpreter`` for marked functions is meta-trained on the weaknesses of ``TRAINED`` (sets
 whose terms allow a prior to be shipped), less a third of the judged set's with the one at hand, and
-less texts that the judged set holds; the committee knows nothing before. Weaknesses with twelve functions or more, three
-draws. Printed: the chance that a vulnerable function stands above a safe one, and the share found
-at 1 % false alarms, by set, with intervals over weaknesses.
+less texts that the judged set holds; the committee knows nothing before. Weaknesses with twelve
+functions or more, three draws. Printed: the chance that a vulnerable function stands above a safe
+one, and the share found at 1 % false alarms, by set, with intervals over weaknesses.
 """
 
 import argparse

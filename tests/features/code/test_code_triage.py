@@ -87,6 +87,9 @@ def test_data_that_conditions_drop_or_a_check_lets_by_is_no_hit():
     assert python("a = request.args['a']", "if 1 > 2:", "    eval(a)") == set()
     assert python("a = html.escape(request.args['a'])", "mark_safe('<b>' + a)") == set()
     assert 79 in python("a = request.args['a']", "mark_safe('<b>' + a)")
+    test = ("if a not in ALLOWED:", "    return None")
+    assert python("a = request.args['a']", *test, "return open(a)") == set()
+    assert python("a = request.args['a']", "return open(a)") == {22}
 
 
 def test_a_page_that_is_put_together_of_what_was_asked_for():

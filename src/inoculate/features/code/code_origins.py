@@ -23,6 +23,7 @@ to; a source by its name, ``request`` say."""
 
 _MOST_NAMES = 64
 _MOST_SEEN = 400
+_MOST_FUNCTIONS = 200
 _STRONG = frozenset(b"request req argv environ stdin cookies headers".split())
 _GIVING = frozenset(
     b"getenv Getenv getParameter getQueryString getHeader raw_input input FormValue PostFormValue "
@@ -85,13 +86,15 @@ class Origins:
     made: dict[bytes, list[int]] = field(default_factory=dict)
     parameters: dict[bytes, tuple[float, int]] = field(default_factory=dict)
     filled: dict[bytes, int] = field(default_factory=dict)
+    n_functions: int = 0
 
     def __post_init__(self) -> None:
         """Read what is assigned and what the functions take."""
         for i, code in enumerate(self.nodes.role):
             if code in (_ASSIGN, _AUGMENT, _LOOP, _AS):
                 self._assigned(i)
-            elif code == _FUNC:
+            elif code == _FUNC and self.n_functions < _MOST_FUNCTIONS:
+                self.n_functions += 1
                 self._function(i)
             elif code == _CALL and called(self.nodes, i)[2] in _FILLS:
                 for name in self._names(i):
