@@ -9,7 +9,7 @@ Three parts, each with what is meta-learned over many weaknesses, judge a functi
 * *rule*: the cheapest clauses of facts that cover every example, none of the twins and next to
   nothing of the background (``features.clauses``), under meta-learned costs of facts.
 
-With twins, kinship says which records are looked at, those beyond 98 % of the background, and how
+With twins, kinship says which records are looked at, those well beyond 97 % of the background, and how
 closely, in steps of standard deviations; the direction orders what is on one step. Neither alone
 does: kin are found equally before and after the fix, and the direction says little of two
 functions. Without twins kinship scores. A rule is believed where rules made without one example
@@ -44,7 +44,7 @@ Sides = list[tuple[Float64, Float64]]
 _FLOOR = 0.05  # of a column's scale
 _FURTHEST = 1e4  # scales; more says no more
 _LOOKED_AT = 0.97
-_CLOSER = np.array([0.0, 1, 2, 3, 4, 6, 8, 12, 16, 24])  # steps, in standard deviations
+_CLOSER = np.array([1.0, 2, 3, 4, 6, 8, 12, 16, 24])  # steps above it, in standard deviations
 _ALARMS = 0.01
 _BELIEVED = 0.6  # share of left-out examples that rules made without them have to find
 _MOST_LEFT_OUT = 8
