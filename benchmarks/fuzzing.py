@@ -58,6 +58,7 @@ class Trial:
 
 def trial(environment: Environment, policy: Policy, *, seed: int, frozen: bool) -> dict:
     """Run one trajectory and say what came of it."""
+    environment.taste = policy.taste
     seen = environment.reset(seed=seed)
     kept = {k: v.copy() for k, v in policy.memory().items() if k != "chance"} if frozen else {}
     began, edges, done = time.process_time(), [], False

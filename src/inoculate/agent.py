@@ -73,10 +73,12 @@ class Environment(ABC):
     Attributes:
         space: its actions and observations; the same for all programs.
         name: of the program.
+        taste: a policy's, by which the next seed is chosen where its rule is the first one.
     """
 
     space: Space
     name: str
+    taste: Sequence[float] | None = None
 
     @abstractmethod
     def reset(self, *, seed: int) -> FloatArray:
@@ -86,9 +88,20 @@ class Environment(ABC):
     def step(self, action: Action) -> Step:
         """Mutate, run, keep what is new."""
 
+    def seed_seen(self) -> tuple[float, ...]:
+        """Return what a taste weighs of the seed at hand; empty where there is one seed only."""
+        return ()
+
 
 class Policy(ABC):
-    """An agent at work on one program; changes with every step."""
+    """An agent at work on one program; changes with every step.
+
+    Attributes:
+        taste: what seeds it prefers, weights of ``Environment.seed_seen``; None: it has none. Who
+            runs a policy gives it to the environment before its reset.
+    """
+
+    taste: Sequence[float] | None = None
 
     @abstractmethod
     def act(self, observation: FloatArray) -> Action:

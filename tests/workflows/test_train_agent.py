@@ -35,6 +35,46 @@ def test_the_same_recipe_gives_the_same_agent(recipe, tmp_path):
     assert len(one.manifest.views[0].columns) == len(OBSERVED)
 
 
+PARSER = """
+#include <stddef.h>
+#include <stdint.h>
+extern void planted_bug(int id);
+int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) {
+    if (n > 3 && d[0] == d[1]) planted_bug(1);
+    return 0;
+}
+"""
+
+
+def test_parsers_beside_the_recipe_are_trained_on_too(recipe, tmp_path):
+    seeds = tmp_path / "parsers" / "seeds" / "twice"
+    seeds.mkdir(parents=True)
+    (seeds / "one").write_bytes(b"abcdef")
+    (tmp_path / "parsers" / "twice.c").write_text(PARSER)
+    part = '[parsers]\nfolder = "parsers"\nnames = ["twice"]\ntimes = 2\n'
+    recipe.write_text(RECIPE + part)
+    made = train_agent(recipe, tmp_path / "a")
+    assert [entry.name for entry in made.manifest.data][1] == "parsers twice"
+    recipe.write_text(RECIPE)
+    train_agent(recipe, tmp_path / "without")
+    with_parsers, without = (load(tmp_path / n).arrays["agent/prior"] for n in ("a", "without"))
+    assert not np.array_equal(with_parsers, without)
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ('folder = "no"\nnames = ["twice"]', "no such file"),
+        ('folder = "no"\nnames = ["../twice"]', r"parsers\.names\.0: "),
+        ('folder = "no"\nnames = []', r"parsers\.names: "),
+    ],
+)
+def test_parsers_that_are_not_there_are_refused(recipe, tmp_path, part, problem):
+    recipe.write_text(f"{RECIPE}[parsers]\n{part}\n")
+    with pytest.raises(InputError, match=problem):
+        train_agent(recipe, tmp_path / "a")
+
+
 def test_a_trained_agent_loads_and_acts(recipe, tmp_path):
     train_agent(recipe, tmp_path / "a")
     agent = load_agent(tmp_path / "a")

@@ -1,6 +1,5 @@
-"""Thompson sampling whose prior over choices was learned on other programs."""
+"""Thompson sampling with a prior over choices and a taste in seeds, both learned elsewhere."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -10,88 +9,64 @@ import numpy.typing as npt
 from inoculate.agent import Action, Agent, Environment, Policy, Space
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.fuzzing.chance import chance_of, with_chance
-from inoculate.fuzzing.history import OBSERVED
-from inoculate.fuzzing.operators import INTENSITIES
+from inoculate.fuzzing.corpus import SEED_SEEN
+from inoculate.fuzzing.taste import contests, fit_taste
 from inoculate.learner import State
 from inoculate.task import FloatArray
 
-_TEXT = OBSERVED.index("seed's text")
-_SINCE = OBSERVED.index("since the last new edge")
-_CHOSEN = OBSERVED.index("seed's times chosen")
-_MOSTLY_TEXT = 0.9
-_STALE = math.log10(500) / 5
-_CONTEXTS = 8
 _FLOOR = 0.02
 _START = 0.5
+_MOST_STEPS = 30.0
+_MANY_STEPS = 10.0
 
 Floats = npt.NDArray[np.float64]
 
 
-def _context(seen: FloatArray) -> int:
-    """Return which of eight: a seed of text or not, new or not, finds lately or not."""
-    if len(seen) != len(OBSERVED):
-        return 0
-    text = seen[_TEXT] >= _MOSTLY_TEXT
-    return int(text) + 2 * int(seen[_CHOSEN] == 0.0) + 4 * int(seen[_SINCE] > _STALE)
-
-
 class _Thompson(Policy):
-    """Arms of mutation (contexts, n) and of seeds (contexts, m), each with gains and exposure."""
+    """For every choice of every part of an action its gain and exposure, parts end to end."""
 
     def __init__(self, agent: "HierarchicalBandit", space: Space, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._actions = space.actions
-        self._keep = agent.keep
-        self._pace = agent.pace
-        self._share = agent.share
-        self._rate = agent.strength
+        self._ends = np.cumsum(space.actions)
+        self._starts = (self._ends - space.actions).tolist()
+        self._agent = agent
         self._shape_of = agent.prior_ * agent.strength
-        self._seed_shape_of = agent.seed_prior_ * agent.strength
-        n, m = agent.prior_.shape[1], agent.seed_prior_.shape[1]
+        if agent.taste_.any():
+            self.taste = tuple((agent.zeal * agent.taste_).tolist())
+        n = len(agent.prior_)
         self._had = {
-            "gain": np.zeros((_CONTEXTS, n)),
-            "exposure": np.zeros((_CONTEXTS, n)),
-            "seed_gain": np.zeros((_CONTEXTS, m)),
-            "seed_exposure": np.zeros((_CONTEXTS, m)),
+            "gain": np.zeros(n),
+            "exposure": np.zeros(n),
             "mean": np.array([_START]),
-            "now": np.zeros(4),
+            "rule": np.zeros(1),
         }
 
     def act(self, observation: FloatArray) -> Action:
-        context = _context(observation)
+        """Draw each choice's yield from its Gamma posterior; take the best of each part."""
+        del observation
         had = self._had
-        arm = self._draw(context, self._shape_of, had["gain"], had["exposure"])
-        rule = self._draw(context, self._seed_shape_of, had["seed_gain"], had["seed_exposure"])
-        _, intensities, regions, _ = self._actions
-        had["now"] = np.array([context, rule, *had["now"][:2]])
-        return Action(
-            arm // (intensities * regions), arm // regions % intensities, arm % regions, rule
-        )
-
-    def _draw(self, context: int, shape: Floats, gain: Floats, exposure: Floats) -> int:
-        """Draw each arm's yield from its Gamma posterior; return the best."""
-        shared_gain = gain[context] + self._share * gain.sum(axis=0)
-        shared_exposure = exposure[context] + self._share * exposure.sum(axis=0)
-        drawn = self._rng.standard_gamma(shape[context] + shared_gain)
-        return int((drawn / (self._rate + shared_exposure)).argmax())
+        drawn = self._rng.standard_gamma(self._shape_of + had["gain"])
+        drawn /= self._agent.strength + had["exposure"]
+        chosen = [
+            int(drawn[start:end].argmax())
+            for start, end in zip(self._starts, self._ends, strict=True)
+        ]
+        if self.taste is not None and self._rng.random() < self._agent.devotion:
+            chosen[-1] = 0
+        return Action(*chosen)
 
     def learn(self, action: Action, reward: float) -> None:
-        had = self._had
+        had, kept = self._had, float(reward > 0)
         # the seed mutated now was chosen by the action before
-        context, _, context_before, rule_before = had["now"].astype(int).tolist()
+        choices = (*action[:3], int(had["rule"][0]))
+        had["gain"] *= self._agent.keep
+        had["exposure"] *= self._agent.keep
         mean = max(float(had["mean"][0]), _FLOOR)
-        _, intensities, regions, _ = self._actions
-        arm = (action.operator * intensities + action.intensity) * regions + action.region
-        worth = math.log1p(reward)
-        for gain, exposure, chosen in (
-            (had["gain"], had["exposure"], (context, arm)),
-            (had["seed_gain"], had["seed_exposure"], (context_before, rule_before)),
-        ):
-            gain *= self._keep
-            exposure *= self._keep
-            gain[chosen] += worth
-            exposure[chosen] += mean
-        had["mean"][0] += self._pace * (worth - had["mean"][0])
+        for start, choice in zip(self._starts, choices, strict=True):
+            had["gain"][start + choice] += kept / mean
+            had["exposure"][start + choice] += 1.0
+        had["mean"][0] += self._agent.pace * (kept - had["mean"][0])
+        had["rule"][0] = action.seed
 
     def memory(self) -> Mapping[str, npt.NDArray[Any]]:
         held = {name: array.copy() for name, array in self._had.items()}
@@ -103,31 +78,34 @@ class _Thompson(Policy):
             if np.shape(memory.get(name, ())) != held.shape:
                 raise ArtifactError(f"the memory of the bandit needs {name!r}, {held.shape}")
             self._had[name] = np.array(memory[name], float)
-        most = (_CONTEXTS, self._actions[3]) * 2
-        if not all(0 <= int(n) < top for n, top in zip(self._had["now"], most, strict=True)):
-            raise ArtifactError("the memory of the bandit needs 'now': two contexts, two rules")
+        if not 0 <= self._had["rule"][0] < self._ends[-1] - self._starts[-1]:
+            raise ArtifactError("the memory of the bandit needs 'rule', an index")
 
 
 class HierarchicalBandit(Agent):
-    """Gamma-Poisson Thompson sampling with a prior learned from the ancestry of bugs.
+    """Gamma-Poisson Thompson sampling with a prior and a taste from the ancestry of bugs.
 
-    An arm is a family of operators, an intensity and a region together; a second bandit chooses
-    among the rules of seeds. Meta-training fuzzes programs with known bugs, follows each bug
-    found back through the mutants it descends from, and counts which arms made them: most new
-    edges lead nowhere, those do. Within a program an arm's yield is Gamma-distributed around
-    that prior, in units of the program's mean of late, and its posterior is Gamma again
-    (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh, "Hierarchical Bayesian
-    Bandits", AISTATS 2022). Yields change while a program is fuzzed, so evidence fades
-    (discounted Thompson sampling, Raj and Kalyani 2017).
+    Meta-training fuzzes programs with known bugs and follows each bug found back through the
+    mutants it descends from: most new edges lead nowhere, those do. Two things are learned from
+    those rounds. The *prior*: how much oftener than the average each family of operators, each
+    intensity, each region and each rule of seeds was used in them. The *taste*: what the seeds
+    mutated in them were like among the seeds mutated at about the same time (``fit_taste``).
+
+    Within a program the next seed is drawn to the taste, mostly. How it is mutated is for a
+    bandit for each part of an action: a choice's yield, the share of rounds that kept a mutant in
+    units of the program's share of late, is Gamma-distributed around the prior, and its posterior
+    is Gamma again (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh,
+    "Hierarchical Bayesian Bandits", AISTATS 2022). Yields change while a program is fuzzed, so
+    evidence fades (discounted Thompson sampling, Raj and Kalyani 2017).
 
     Args:
         keep: share of the evidence that a round leaves, 0 to 1.
-        pace: how fast the program's mean follows, 0 to 1.
-        share: weight of other contexts' evidence.
+        pace: how fast the program's share of late follows, 0 to 1.
         strength: rounds of average yield that the prior counts for.
-        shrink: expected steps to a bug at which a finer prior counts half, see ``_prior``.
-        sweeps: times the training programs are fuzzed, first at random, then by the prior so far.
-        dear: what one stacked operator costs, in executions.
+        shrink: expected steps to a bug at which what was learned of a choice counts half.
+        zeal: the taste's weights are multiplied by it: how seldom others are chosen.
+        devotion: share of seeds chosen by taste, the others by a rule that is a bandit's.
+        sweeps: times the training programs are fuzzed, first at random, then by the policy so far.
     """
 
     meta_trained: ClassVar[bool] = True
@@ -137,119 +115,132 @@ class HierarchicalBandit(Agent):
         *,
         keep: float = 0.9995,
         pace: float = 0.02,
-        share: float = 0.25,
-        strength: float = 15.0,
+        strength: float = 20.0,
         shrink: float = 5.0,
-        sweeps: int = 2,
-        dear: float = 0.05,
+        zeal: float = 3.0,
+        devotion: float = 0.95,
+        sweeps: int = 1,
     ) -> None:
         self.keep = keep
         self.pace = pace
-        self.share = share
         self.strength = strength
         self.shrink = shrink
+        self.zeal = zeal
+        self.devotion = devotion
         self.sweeps = sweeps
-        self.dear = dear
-        self.prior_ = self.seed_prior_ = np.zeros((0, 0))
+        self.prior_ = self.taste_ = np.zeros(0)
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
-        """Fuzz every program; keep what the steps that led to bugs had in common."""
+        """Fuzz every program; keep what the rounds that led to bugs had in common.
+
+        A family of programs, those whose names agree up to the first hyphen, weighs as one.
+        """
         if not environments:
             raise TaskError("meta-training needs at least one program")
         space = environments[0].space
-        rng, log = np.random.default_rng(seed), _Log(space, self.dear)
-        operators, intensities, regions, rules = space.actions
+        rng = np.random.default_rng(seed)
+        families: dict[str, _Log] = {}
         for sweep in range(self.sweeps):
             for environment in environments:
                 policy = self.adapt(space, seed=int(rng.integers(1 << 31))) if sweep else None
-                log.fuzz(environment, policy, rng)
-            grid = (operators, intensities, regions)
-            self.prior_ = _prior(log.led, log.tried, grid, self.shrink)
-            self.seed_prior_ = _prior(log.seed_led, log.seed_tried, (rules,), self.shrink)
+                family = environment.name.partition("-")[0]
+                families.setdefault(family, _Log(space)).fuzz(environment, policy, rng)
+            logs = list(families.values())
+            self.prior_ = _prior(logs, space, self.shrink)
+            self.taste_ = _taste(logs)
         return self
 
     def adapt(self, space: Space, *, seed: int = 0) -> Policy:
         """Return a sampler that knows what the training programs had in common."""
-        operators, intensities, regions, rules = space.actions
-        wanted = ((_CONTEXTS, operators * intensities * regions), (_CONTEXTS, rules))
-        if (self.prior_.shape, self.seed_prior_.shape) != wanted:
+        if len(self.prior_) != sum(space.actions):
             raise TaskError("hierarchical_bandit needs meta_fit or load_state for these actions")
         return _Thompson(self, space, seed)
 
     def state(self) -> State:
-        """Return the relative yields expected of arms and of rules of seeds."""
-        return {"prior": self.prior_, "seed_prior": self.seed_prior_}
+        """Return the relative yields expected of choices, and the taste."""
+        return {"prior": self.prior_, "taste": self.taste_}
 
     def load_state(self, state: State) -> Self:
         """Take the arrays of ``state``."""
-        held = {name: np.asarray(state.get(name, ()), float) for name in self.state()}
-        for name, prior in held.items():
-            if prior.ndim != 2 or len(prior) != _CONTEXTS or not (prior > 0).all():
-                raise ArtifactError(f"{name} must be {_CONTEXTS} rows of positive numbers")
-            if not np.isfinite(prior).all():
-                raise ArtifactError(f"{name} must be finite")
-        self.prior_, self.seed_prior_ = held["prior"], held["seed_prior"]
+        prior, taste = (np.asarray(state.get(name, ()), float) for name in ("prior", "taste"))
+        if prior.ndim != 1 or not len(prior) or not (prior > 0).all():
+            raise ArtifactError("prior must be a row of positive numbers")
+        if taste.shape != (len(SEED_SEEN),):
+            raise ArtifactError(f"taste must be {len(SEED_SEEN)} numbers")
+        if not (np.isfinite(prior).all() and np.isfinite(taste).all()):
+            raise ArtifactError("prior and taste must be finite")
+        self.prior_, self.taste_ = prior, taste
         return self
 
 
 class _Log:
-    """What trajectories on one program say of the arms: how often each led to a bug."""
+    """What trajectories on one family of programs say: which rounds led to bugs."""
 
-    def __init__(self, space: Space, dear: float) -> None:
-        self._dear = dear
-        operators, self._intensities, self._regions, rules = space.actions
-        n = operators * self._intensities * self._regions
-        self.led, self.tried = np.zeros((2, _CONTEXTS, n))
-        self.seed_led, self.seed_tried = np.zeros((2, _CONTEXTS, rules))
-        self._most = np.array(space.actions)
+    def __init__(self, space: Space) -> None:
+        self._sizes = np.array(space.actions)
+        self._starts = np.cumsum(space.actions) - self._sizes
+        self.led, self.tried = np.zeros((2, int(self._sizes.sum())))
+        self.contests: list[Floats] = []
 
     def fuzz(
         self, environment: Environment, policy: Policy | None, rng: np.random.Generator
     ) -> None:
         """Run one trajectory, at random where there is no policy."""
-        seen = environment.reset(seed=int(rng.integers(1 << 31)))
-        done, chosen = False, (0, 0)
-        arms, rules = [], []
+        environment.taste = policy.taste if policy else None
+        observation = environment.reset(seed=int(rng.integers(1 << 31)))
+        done, rule, index = False, 0, 0
+        choices, seen, ends = [], [], []
         while not done:
-            at_random = Action(*(rng.random(4) * self._most).astype(int).tolist())
-            action = policy.act(seen) if policy else at_random
+            at_random = Action(*(rng.random(4) * self._sizes).astype(int).tolist())
+            action = policy.act(observation) if policy else at_random
+            seen.append(environment.seed_seen())
+            # the seed mutated now was chosen by the action before
+            choices.append((*action[:3], rule))
             step = environment.step(action)
-            arm = action.operator * self._intensities + action.intensity
-            arms.append((_context(seen), arm * self._regions + action.region))
-            rules.append(chosen)  # the seed mutated now was chosen by the action before
-            cost = 1.0 + self._dear * INTENSITIES[min(action.intensity, len(INTENSITIES) - 1)]
-            self.tried[arms[-1]] += cost
-            self.seed_tried[chosen] += cost
-            for ancestor in step.lineage:
-                self.led[arms[ancestor]] += 1.0
-                self.seed_led[rules[ancestor]] += 1.0
+            if step.lineage:
+                ends.append((index, list(step.lineage)))
             if policy:
                 policy.learn(action, step.reward)
-            seen, done, chosen = step.observation, step.done, (_context(seen), action.seed)
+            observation, done, rule, index = step.observation, step.done, action.seed, index + 1
+        self._note(np.array(choices) + self._starts, np.array(seen, float), ends, rng)
+
+    def _note(
+        self,
+        choices: npt.NDArray[np.int64],
+        seen: Floats,
+        ends: list[tuple[int, list[int]]],
+        rng: np.random.Generator,
+    ) -> None:
+        np.add.at(self.tried, choices, 1.0)
+        for end, lineage in ends:
+            np.add.at(self.led, choices[lineage], 1.0)
+            if seen.shape[1]:
+                self.contests += contests(seen, lineage, end, rng)
 
 
-def _prior(led: Floats, tried: Floats, grid: tuple[int, ...], shrink: float) -> Floats:
-    """Return how much oftener than the average each arm led to a bug, (contexts, n), mean about 1.
+def _prior(logs: Sequence[_Log], space: Space, shrink: float) -> Floats:
+    """Return how much oftener than expected each choice was made in rounds that led to bugs.
 
-    Gamma-Poisson means, from the whole to the part: each part of an arm (family, intensity,
-    region) against the average, the arm against the product of its parts, the arm in a context
-    against the arm. Where little was seen the coarser one stands.
-
-    Args:
-        led: (contexts, n) steps that led to a bug.
-        tried: (contexts, n) steps.
-        grid: how n is made up of parts.
-        shrink: expected steps to a bug at which a finer mean counts half.
+    Expected is its share of all rounds. A family counts as 30 steps at most; the mean of a few
+    steps is drawn to 1.
     """
-    all_led, all_tried = led.sum(axis=0).reshape(grid), tried.sum(axis=0).reshape(grid)
-    average = max(all_led.sum(), 1.0) / max(all_tried.sum(), 1.0)
-    product = np.ones(grid)
-    for axis in range(len(grid)):
-        others = tuple(i for i in range(len(grid)) if i != axis)
-        part_led = all_led.sum(axis=others, keepdims=True)
-        expected = average * all_tried.sum(axis=others, keepdims=True)
-        product = product * (part_led + shrink) / (expected + shrink)
-    arms = ((all_led + shrink * product) / (average * all_tried + shrink)).ravel()
-    of_context = led.sum(axis=1, keepdims=True) + shrink
-    rate = of_context / (tried.sum(axis=1, keepdims=True) + shrink / average)
-    return np.asarray((led + shrink * arms) / (rate * tried + shrink))
+    found = []
+    for start, n in zip(np.cumsum(space.actions) - space.actions, space.actions, strict=True):
+        led, expected = np.zeros((2, n))
+        for log in logs:
+            own, tried = log.led[start : start + n], log.tried[start : start + n]
+            if own.any():
+                weight = min(1.0, _MOST_STEPS / own.sum())
+                led += weight * own
+                expected += weight * own.sum() * tried / tried.sum()
+        found.append((led + shrink) / (expected + shrink))
+    return np.concatenate(found)
+
+
+def _taste(logs: Sequence[_Log]) -> Floats:
+    """Return the taste: zeros where no bug was found, or where there is nothing to see."""
+    held = [one for log in logs for one in log.contests]
+    if not held:
+        return np.zeros(len(SEED_SEEN))
+    weights = [1.0 / max(len(g.contests), _MANY_STEPS) for g in logs for _ in g.contests]
+    return fit_taste(np.array(held), np.array(weights))

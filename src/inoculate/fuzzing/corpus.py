@@ -3,13 +3,17 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 SEED_RULES = ("any", "newest", "rarest", "fresh", "cheapest")
+SEED_SEEN = ("size", "depth", "entropy", "cost", "first", "age", "rarity", "chosen", "finds")
+"""What a taste weighs of a seed; all but the first ones as logarithms."""
 _TOURNAMENT = 4
+_CANDIDATES = 32
+_STILL = 5  # of ``SEED_SEEN``: what does not change
 _MAX_HOT = 128
-_BITS = 8
+_DEEPEST = 20
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +35,7 @@ class Seed:
         text: share of its bytes that are printable.
         parent: the seed it is a mutant of.
         step: the step it was made in, from 0; -1 for a first seed.
+        liked: what a taste says of what does not change, None before it was asked.
     """
 
     data: bytes
@@ -47,6 +52,7 @@ class Seed:
     text: float = 0.0
     parent: "Seed | None" = None
     step: int = -1
+    liked: float | None = None
 
     def __post_init__(self) -> None:
         n = max(len(self.data), 1)
@@ -77,20 +83,31 @@ class Corpus:
     Args:
         rng: the only source of chance.
         hits: how many inputs touched an edge, for ``rarest``.
+
+    Attributes:
+        taste: weights over ``SEED_SEEN`` by which ``any`` chooses; None: it chooses blindly.
     """
 
     def __init__(self, rng: random.Random, hits: Callable[[int], int] | None = None) -> None:
         self.seeds: list[Seed] = []
         self._rng = rng
         self._hits = hits or (lambda edge: 1)
+        self.taste: Sequence[float] | None = None
 
-    def choose(self, rule: int) -> Seed:
+    def choose(self, rule: int, now: int = 0) -> Seed:
         """Return the next seed by a rule of ``SEED_RULES``.
 
         ``newest`` prefers late seeds geometrically; the last three hold a tournament of four.
+        ``any`` is by taste where there is one.
+
+        Args:
+            rule: index of the rule.
+            now: executions so far.
         """
         seeds, draw = self.seeds, self._rng.random
         n = len(seeds)
+        if rule == 0 and n > 1 and self.taste is not None:
+            return self._by_taste(self.taste, now)
         if rule == 0 or n == 1:
             return seeds[int(draw() * n)]
         if rule == 1:
@@ -102,6 +119,42 @@ class Corpus:
             return min(some, key=lambda s: s.chosen)
         return min(some, key=lambda s: len(s.data) * s.steps)
 
+    def _by_taste(self, taste: Sequence[float], now: int) -> Seed:
+        """Draw some seeds; return one of them, the likelier the more it is to the taste.
+
+        Likely as ``exp`` of the weighed sum is; by the greatest of sums with Gumbel noise.
+        """
+        seeds, draw = self.seeds, self._rng.random
+        age, rarity, chosen, finds = taste[_STILL:]
+        n, best, most = len(seeds), seeds[0], -math.inf
+        few = n <= _CANDIDATES
+        for seed in seeds if few else [seeds[int(draw() * n)] for _ in range(_CANDIDATES)]:
+            if seed.liked is None:
+                still = _still(seed)
+                seed.liked = sum(w * x for w, x in zip(taste, still, strict=False))
+            worth = seed.liked - math.log(-math.log(draw() or 0.5))
+            worth += age * math.log10(now - seed.born + 1)
+            worth += rarity * math.log10(self._hits(seed.rarest) + 1)
+            worth += chosen * math.log2(seed.chosen + 1) + finds * math.log2(seed.finds + 1)
+            if worth > most:
+                best, most = seed, worth
+        return best
+
+    def seen_of(self, seed: Seed, now: int) -> tuple[float, ...]:
+        """Return the numbers of ``SEED_SEEN``.
+
+        Args:
+            seed: one of the corpus.
+            now: executions so far.
+        """
+        return (
+            *_still(seed),
+            math.log10(now - seed.born + 1),
+            math.log10(self._hits(seed.rarest) + 1),
+            math.log2(seed.chosen + 1),
+            math.log2(seed.finds + 1),
+        )
+
     def other(self, than: Seed) -> bytes:
         """Return another seed's bytes, empty when there is none."""
         if len(self.seeds) < 2:
@@ -112,3 +165,10 @@ class Corpus:
     def rarity(self, seed: Seed) -> int:
         """Return how many inputs touched the seed's rarest edge."""
         return self._hits(seed.rarest)
+
+
+def _still(seed: Seed) -> tuple[float, ...]:
+    """Return those numbers of ``SEED_SEEN`` that stay as they are."""
+    depth = min(seed.depth, _DEEPEST)
+    size, cost = math.log2(len(seed.data) + 1), math.log2(seed.steps)
+    return size, float(depth), seed.entropy, cost, float(depth == 0)

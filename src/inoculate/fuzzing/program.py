@@ -60,6 +60,7 @@ class ProgramEnvironment(Environment):
         self.history = History()
         self.corpus = Corpus(rng, self.target.hits)
         self.mutator = Mutator(rng, list(self._dictionary), max_size=self._max_size)
+        self.corpus.taste = self.taste
         self._step = -1
         self._began = time.process_time()
         for data in self._first:
@@ -79,11 +80,15 @@ class ProgramEnvironment(Environment):
         reward = self.history.note(action, made)
         if made.gain:
             self._renew_dictionary()
-        self._seed = self.corpus.choose(action.seed)
+        self._seed = self.corpus.choose(action.seed, self.history.executions)
         seen = self.history.observe(self._seed, self.corpus, known=self.edges)
         done = self.history.executions >= self.budget
         lineage = (*mutated.lineage(), self._step) if bug >= 0 else ()
         return Step(seen, reward, done, made.executions, bug, lineage)
+
+    def seed_seen(self) -> tuple[float, ...]:
+        """Return the numbers of ``SEED_SEEN`` of the seed at hand."""
+        return self.corpus.seen_of(self._seed, self.history.executions)
 
     def _round(self, action: Action) -> tuple[Round, int]:
         seed, target, mutate = self._seed, self.target, self.mutator.mutate

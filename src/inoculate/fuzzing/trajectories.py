@@ -51,6 +51,7 @@ def collect(
         seed: of the environment's chance; the policy has its own.
         most: decisions after which it ends even where the environment does not, at least 1.
     """
+    environment.taste = policy.taste
     seen = [environment.reset(seed=seed)]
     actions, rewards, executions = [], [], []
     bug_after, run = -1, 0

@@ -39,6 +39,22 @@ class ProgramsPart(BaseModel):
     first_seed: int = Field(default=0, ge=0)
 
 
+class ParsersPart(BaseModel):
+    """Parsers to meta-train on too: C files with ``planted.h``, as ``benchmarks/parsers`` are.
+
+    Attributes:
+        folder: of the files, from the recipe's own; first inputs are in its ``seeds/NAME``.
+        names: of the files, without their ending.
+        times: trajectories on each, in a sweep.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path
+    names: tuple[Annotated[str, Field(pattern=r"^\w+$")], ...] = Field(min_length=1)
+    times: int = Field(default=1, ge=1, le=1000)
+
+
 class AgentRecipe(BaseModel):
     """A recipe whose ``agent`` is to be trained.
 
@@ -47,6 +63,8 @@ class AgentRecipe(BaseModel):
         agent: file name of the agent.
         usual: taken when nothing is asked for.
         hyperparameters: of the agent.
+        programs: generated ones.
+        parsers: written by hand.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +76,7 @@ class AgentRecipe(BaseModel):
     notes: tuple[str, ...] = ()
     hyperparameters: dict[str, Any] = {}
     programs: ProgramsPart
+    parsers: ParsersPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +113,26 @@ def train_agent(recipe: Path, out: Path) -> TrainedAgent:
     """
     parsed = _read(recipe)
     agent = AGENTS.load(parsed.agent)(**parsed.hyperparameters)
-    with training_programs(parsed.programs) as environments:
+    data = [
+        DataEntry(
+            role="meta-train",
+            name=f"generated programs {parsed.programs.first_seed} and on",
+            records=parsed.programs.n,
+            licence="Apache-2.0",
+        )
+    ]
+    with training_programs(parsed.programs, parsed.parsers, recipe.parent) as environments:
         agent.meta_fit(environments, seed=parsed.seed)
+    if parsed.parsers:
+        names = parsed.parsers.names
+        data.append(
+            DataEntry(
+                role="meta-train",
+                name=f"parsers {', '.join(names)}",
+                records=len(names),
+                licence="Apache-2.0",
+            )
+        )
     manifest = Manifest(
         artifact="agent",
         name=parsed.name,
@@ -108,14 +145,7 @@ def train_agent(recipe: Path, out: Path) -> TrainedAgent:
         learner=LearnerEntry(
             name=parsed.agent, hyperparameters=agent.hyperparameters(), seed=parsed.seed
         ),
-        data=(
-            DataEntry(
-                role="meta-train",
-                name=f"generated programs {parsed.programs.first_seed} and on",
-                records=parsed.programs.n,
-                licence="Apache-2.0",
-            ),
-        ),
+        data=tuple(data),
         notes=parsed.notes,
     )
     save_agent(out, manifest, agent)
@@ -123,10 +153,18 @@ def train_agent(recipe: Path, out: Path) -> TrainedAgent:
 
 
 @contextmanager
-def training_programs(part: ProgramsPart) -> Iterator[list[Environment]]:
-    """Compile the programs into a temporary folder; it is gone afterwards."""
+def training_programs(
+    part: ProgramsPart, parsers: ParsersPart | None = None, beside: Path = Path()
+) -> Iterator[list[Environment]]:
+    """Compile the programs into a temporary folder; it is gone afterwards.
+
+    Args:
+        part: generated programs.
+        parsers: parsers written by hand.
+        beside: the folder that theirs is named from.
+    """
     with tempfile.TemporaryDirectory(prefix="inoculate-programs-") as folder:
-        yield [
+        made = [
             _environment(
                 make_program(META_TRAIN[i % len(META_TRAIN)], part.first_seed + i),
                 Path(folder),
@@ -134,6 +172,11 @@ def training_programs(part: ProgramsPart) -> Iterator[list[Environment]]:
             )
             for i in range(part.n)
         ]
+        if parsers:
+            for name in parsers.names:
+                source = beside / parsers.folder / f"{name}.c"
+                made += [_parser(source, Path(folder), part.executions)] * parsers.times
+        yield made
 
 
 def _environment(program: Program, folder: Path, executions: int) -> Environment:
@@ -145,6 +188,21 @@ def _environment(program: Program, folder: Path, executions: int) -> Environment
         program.seeds,
         name=program.name,
         dictionary=program.dictionary,
+        executions=executions,
+    )
+
+
+def _parser(source: Path, folder: Path, executions: int) -> Environment:
+    first = source.parent / "seeds" / source.stem
+    for needed in (source, first):
+        if not needed.exists():
+            raise InputError(f"{needed}: no such file")
+    flags = ("-DPLANTED", f"-I{source.parent}")
+    library = compile_program(source, folder / f"{source.stem}.so", flags=flags)
+    return ProgramEnvironment(
+        InProcess(library),
+        [path.read_bytes() for path in sorted(first.iterdir())],
+        name=source.stem,
         executions=executions,
     )
 

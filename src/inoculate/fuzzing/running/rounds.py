@@ -82,6 +82,7 @@ class Rounds:
         # not a state to restore, yet no draw comes twice: what was run has moved on
         rng = random.Random(f"{self._seed}/{self.history.executions}")  # noqa: S311
         self.corpus = Corpus(rng)
+        self.corpus.taste = self.policy.taste
         self.corpus.seeds = list(self._named.values())
         self.mutator = Mutator(rng, self._dictionary, max_size=self._max_size)
 
@@ -112,7 +113,7 @@ class Rounds:
         """
         seed = self._seen(name, data)
         if self._rule != _THEIRS:
-            seed = self.corpus.choose(self._rule)
+            seed = self.corpus.choose(self._rule, self.history.executions)
         seen = self.history.observe(seed, self.corpus, known=self.known)
         self._action = action = self.policy.act(seen)
         self._parent = seed
