@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 from inoculate.features.code.code_flow import source_named
 from inoculate.features.code.code_roles import OPERATORS, role
@@ -37,10 +36,11 @@ from inoculate.features.code.code_values import (
 )
 from inoculate.features.code.code_words import tail
 
-_MOST_DEPTH = 60
+MOST_DEPTH = 60
+"""Of statements and expressions inside each other; further down they are not looked at closely."""
+
 _MOST_PARTS = 40
 _MOST_TEXT = 1_000
-_T = TypeVar("_T")
 
 (
     _NAME, _CALL, _NEW, _ASSIGN, _AUGMENT, _TERNARY, _INDEX, _MEMBER, _BINARY, _UNARY, _STRING,
@@ -95,15 +95,6 @@ class Expressions(ABC):
         if self._left < 0:
             raise Spent
 
-    def deeper(self, run: Callable[[], _T], otherwise: _T) -> _T:
-        """Return what is found one level further down, or nothing where that is too far."""
-        if self._depth >= _MOST_DEPTH:
-            return otherwise
-        self._depth += 1
-        found = run()
-        self._depth -= 1
-        return found
-
     def is_expression(self, code: int) -> bool:
         """Return whether a role is one of expressions."""
         return code in _KNOWN
@@ -121,24 +112,25 @@ class Expressions(ABC):
         self.step(1)
         code = self.nodes.role[i]
         if code == _NAME:
-            return self._named(self.nodes.text(i))
+            return self._named(self.nodes.leaf[i])
         if code in _NOTHING:
             return NOTHING
         known = _KNOWN.get(code)
-        if known is not None:
-            return self.deeper(lambda: known(self, i), self._flat(i))
-        if self.nodes.stop[i] == i + 1:
+        if known is None and self.nodes.stop[i] == i + 1:
             return NOTHING
-        return self.deeper(lambda: self.all_of(self.nodes.children(i)), self._flat(i))
+        if self._depth >= MOST_DEPTH:
+            return self._flat(i)
+        self._depth += 1
+        value = known(self, i) if known else self.all_of(self.nodes.children(i))
+        self._depth -= 1
+        return value
 
     def _flat(self, i: int) -> Value:
         """Return an expression's level where it is too deep to be looked at closely."""
-        if self._depth < _MOST_DEPTH:
-            return NOTHING
         nodes = self.nodes
         its = range(i, min(nodes.stop[i], i + 1_000))
         self.step(len(its))
-        names = (self._named(nodes.text(j)) for j in its if nodes.role[j] == _NAME)
+        names = (self._named(nodes.leaf[j]) for j in its if nodes.role[j] == _NAME)
         return of_level(max((v.level for v in names), default=CLEAN))
 
     def _named(self, name: bytes) -> Value:

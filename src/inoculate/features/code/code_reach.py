@@ -22,7 +22,7 @@ References:
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from inoculate.features.code.code_expressions import Expressions, Spent
+from inoculate.features.code.code_expressions import MOST_DEPTH, Expressions, Spent
 from inoculate.features.code.code_flow import source_named
 from inoculate.features.code.code_roles import OPERATORS, role
 from inoculate.features.code.code_shapes import called, name_of, names_in, operator, parameters_of
@@ -161,13 +161,25 @@ class _Run(Expressions):
         code = self.nodes.role[i]
         step = _STEPS.get(code)
         if step is not None:
-            return self.deeper(lambda: step(self, i), "")
+            return self._deeper(step, i)
         if code in _ASIDE:
             return ""
         if self.is_expression(code):
             self.value(i)
             return ""
-        return self.deeper(lambda: self.some(self.nodes.children(i)), "")
+        return self._deeper(_Run._below, i)
+
+    def _deeper(self, run: "Callable[[_Run, int], str]", i: int) -> str:
+        """Run something one level further down, or nothing where that is too far."""
+        if self._depth >= MOST_DEPTH:
+            return ""
+        self._depth += 1
+        how = run(self, i)
+        self._depth -= 1
+        return how
+
+    def _below(self, i: int) -> str:
+        return self.some(self.nodes.children(i))
 
     def some(self, statements: Iterable[int]) -> str:
         """Run statements until one leaves."""
@@ -227,9 +239,9 @@ class _Run(Expressions):
     def _otherwise(self, others: list[int]) -> str:
         if not others:
             return ""
-        first, rest = others[0], others[1:]
-        if self.nodes.role[first] == _IF:
-            return self.deeper(lambda: self._choice(first, self.nodes.children(first), rest), "")
+        nodes, first, rest = self.nodes, others[0], others[1:]
+        if nodes.role[first] == _IF:
+            return self._deeper(lambda run, i: run._choice(i, nodes.children(i), rest), first)
         return self.do(first)
 
     def _checked(self, test: int) -> None:

@@ -3,8 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from tree_sitter import Node, Tree
 
@@ -54,7 +53,7 @@ _RESOURCES = frozenset((b"services", b"Resources", b"resources"))
 _FUNC, _LAMBDA, _CLASS, _BODY = map(role, ("func", "lambda", "class", "body"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Piece:
     """A part of a file that is one record.
 
@@ -157,22 +156,25 @@ class _Cut:
                 return
         piece = _piece(name, whole, whole)
         if not whole.has_error:
-            piece = replace(piece, **self._alike(whole))
+            piece.parts, piece.is_method = self._alike(whole)
         self.found.append(piece)
 
-    def _alike(self, whole: Node) -> dict[str, Any]:
-        """Return how a function is known to have the tree in its file that it has by itself."""
+    def _alike(self, whole: Node) -> tuple[tuple[Node, ...], bool]:
+        """Return a function's node where its tree by itself is known to be that in the file.
+
+        And whether that is so of a method in a class of its own.
+        """
         language = _UNTAGGED.get(self.used.language, self.used.language)
         if language in _ALIKE:
-            return {"parts": (whole,)}
+            return (whole,), False
         around = whole.parent.type if whole.parent is not None else ""
         if around in _ALIKE_IN.get(language, ()) and not self.root.is_error:
-            return {"parts": (whole,)}
+            return (whole,), False
         text = self.data[whole.start_byte : whole.end_byte].decode("utf-8", "replace")
         if around in _METHODS_IN.get(language, ()) and is_method(text, language):
             fits = len(text) < MOST_BYTES // 4 and "<?" not in text
-            return {"parts": (whole,) if fits else (), "is_method": True}
-        return {}
+            return (whole,) if fits else (), True
+        return (), False
 
     def _inside(self, node: Node, prefix: str) -> bool:
         """Add the functions inside a statement; return False where it is better left whole."""
@@ -213,7 +215,7 @@ class _Cut:
             if ends or lines > _LONG_LINES:
                 piece = _piece(_joined(prefix, OUTSIDE), loose[first], node)
                 if node.parent == self.root and self.used.language in _ALIKE_SCRIPTS:
-                    piece = replace(piece, parts=self._beside(piece))
+                    piece.parts = self._beside(piece)
                 self.found.append(piece)
                 first = i + 1
 

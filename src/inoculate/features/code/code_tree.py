@@ -73,17 +73,21 @@ class Nodes:
     leaf: list[bytes]
     depth: int = 0
     calls: dict[int, tuple[str, int, bytes]] = field(default_factory=dict)
+    _children: dict[int, list[int]] = field(default_factory=dict, repr=False)
 
     def text(self, i: int) -> bytes:
         """Return the bytes of a node."""
         return self.data[self.start[i] : self.end[i]]
 
     def children(self, i: int) -> list[int]:
-        """Return the nodes right below one."""
-        found, j, stop, after = [], i + 1, self.stop[i], self.stop
-        while j < stop:
-            found.append(j)
-            j = after[j]
+        """Return the nodes right below one; not to be changed."""
+        found = self._children.get(i)
+        if found is None:
+            found = self._children[i] = []
+            j, stop, after = i + 1, self.stop[i], self.stop
+            while j < stop:
+                found.append(j)
+                j = after[j]
         return found
 
 
