@@ -220,7 +220,10 @@ def rows_of(name, family, project, sets, x, heads, tools, cwe):
         "random": np.zeros(n + around.height),
     }
     scores["rules, then longest"] = scores["rules"] + 1e-4 * ranks(scores["longest"])
-    learned = heads.scores(name, cwe, np.concatenate([x[name][wanted], project["x"]]))
+    learned = None
+    if heads is not None:
+        rows = np.concatenate([x[name][wanted], project["x"]])
+        learned = heads.scores(name, cwe, rows)
     if learned is not None:
         scores["learned"] = learned
         scores["rules, then learned"] = scores["rules"] + 1e-4 * ranks(learned)
@@ -270,6 +273,7 @@ def options():
     parser.add_argument("--tools", type=Path, help="bin folder of bandit and flawfinder")
     parser.add_argument("--packages", type=Path, help="cache of benchmarks/siblings.py")
     parser.add_argument("--output", type=Path, help="writes FILE.json")
+    parser.add_argument("--quick", action="store_true", help="without what is learned")
     parser.add_argument("--design", action="store_true", help="judge the sets of DESIGN instead")
     return parser.parse_args()
 
@@ -287,8 +291,8 @@ def of_sets(given):
     """Print the figures of every set in every project."""
     names = DESIGN if given.design else JUDGED
     sets = {name: read(name) for name in dict.fromkeys((*names, *LEARNED))}
-    x = {name: encoded(frame) for name, frame in sets.items()}
-    heads = Heads(sets, x)
+    x = {} if given.quick else {name: encoded(frame) for name, frame in sets.items()}
+    heads = None if given.quick else Heads(sets, x)
     tools = {}
     for family, tool in (("python", "bandit"), ("c", "flawfinder")):
         if given.tools and (given.tools / tool).exists():
@@ -300,7 +304,8 @@ def of_sets(given):
             pl.col("language").is_in([k for k, f in FAMILY.items() if f == family])
         )
         frame = frame.sample(min(frame.height, 2 * N_PROJECT), seed=SEED)
-        project = {"name": Path(folder).name, "frame": frame, "x": encoded(frame)}
+        project = {"name": Path(folder).name, "frame": frame}
+        project["x"] = None if given.quick else encoded(frame)
         project["ruled"] = ruled(frame)
         if tools.get(family):
             project["scanned"] = scanned(tools[family], frame, family)
