@@ -164,7 +164,12 @@ def simple(data: Data) -> dict[str, Learner]:
 
 
 def measure(
-    sets: dict[str, Pairs], data: Data, scenario: Scenario, draws: int, learners: list[str]
+    sets: dict[str, Pairs],
+    data: Data,
+    scenario: Scenario,
+    draws: int,
+    learners: list[str],
+    kept: tuple[str, ...] = KEPT,
 ) -> Iterator[Result]:
     name, seed = scenario.dataset.name, plan().seed
     chosen = LEARNERS.load("meta_interpreter")().meta_fit(tasks(sets, name, "")).learned_
@@ -176,7 +181,7 @@ def measure(
         for who, learner in entrants.items():
             if learners and who not in learners:
                 continue
-            task = scenario.task.model_copy(update={"calibrated": who in KEPT})
+            task = scenario.task.model_copy(update={"calibrated": who in kept})
             for number in range(draws):
                 drawn = draw(data.pool, scenario, case, seed=seed, number=number, n=plan().n_query)
                 figures = judge(learner, drawn, task, seed=number)
@@ -195,6 +200,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, action="append")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--learners", default="")
+    parser.add_argument("--rank-only", action="store_true", help="no calibrated thresholds")
     parser.add_argument("--sets", default=",".join(SETS))
     args = parser.parse_args()
     datasets = {d.name: d for d in plan().dataset if d.name in SETS}
@@ -209,7 +215,8 @@ def main() -> None:
             if (scenario.id, "meta_interpreter") in done:
                 continue
             learners = [n for n in args.learners.split(";") if n]
-            for result in measure(sets, data, scenario, args.draws, learners):
+            kept = () if args.rank_only else KEPT
+            for result in measure(sets, data, scenario, args.draws, learners, kept):
                 with out.open("a") as file:
                     file.write(json.dumps(asdict(result)) + "\n")
 
