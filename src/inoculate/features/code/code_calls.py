@@ -19,6 +19,7 @@ _MOST_ALIKE = 3
 _MOST_OF_ONE = 24
 _MOST_WAYS = 64
 _TOLD = frozenset(("args", "guard", "exit", "unchecked", "untested", "swallowed", "reached"))
+_LOOKED_AT = frozenset(("guarded", "unguarded"))
 _FROM_OUTSIDE = "param->"
 _Ways = dict[str, bool]
 _Into = dict[str, list[tuple[str, str]]]
@@ -82,7 +83,7 @@ def _callee(facts: Facts) -> _Callee:
     for kind, value, _ in facts:
         if kind in _TOLD and len(told) < _MOST_OF_ONE:
             told[f"callee:{kind} {value}"] = None
-        elif kind in ("guarded", "unguarded") and value.startswith(_FROM_OUTSIDE):
+        elif kind in _LOOKED_AT and value.startswith(_FROM_OUTSIDE):
             sink = value.removeprefix(_FROM_OUTSIDE)
             if sink in ways or len(ways) < _MOST_WAYS:
                 ways[sink] = ways.get(sink, True) and kind == "guarded"
@@ -93,7 +94,7 @@ def _into(facts: Facts) -> _Into:
     """Return by what data reaches it where that comes from, and how."""
     found: _Into = {}
     for kind, value, _ in facts:
-        if kind in ("guarded", "unguarded"):
+        if kind in _LOOKED_AT:
             origin, _, sink = value.rpartition("->")
             found.setdefault(sink, []).append((kind, origin))
     return found
