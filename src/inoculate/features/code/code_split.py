@@ -40,7 +40,7 @@ _DECLARING = frozenset(("c", "cpp", "java", "csharp", "go"))
 _SCRIPTS = frozenset(("javascript", "typescript", "tsx", "php_tagged", "php", "python"))
 _ALIKE = frozenset(("c", "go", "python"))
 _ALIKE_IN = {
-    "cpp": ("translation_unit", "declaration_list"),
+    "cpp": ("declaration_list",),
     **dict.fromkeys(("javascript", "typescript", "tsx"), ("program", "export_statement")),
 }
 _METHODS_IN = {
@@ -165,7 +165,8 @@ class _Cut:
         And whether that is so of a method in a class of its own.
         """
         language = _UNTAGGED.get(self.used.language, self.used.language)
-        if language in _ALIKE:
+        is_top = whole.parent is not None and whole.parent.parent is None
+        if language in _ALIKE or (language == "cpp" and is_top):
             return (whole,), False
         around = whole.parent.type if whole.parent is not None else ""
         if around in _ALIKE_IN.get(language, ()) and not self.root.is_error:
