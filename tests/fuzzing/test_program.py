@@ -7,8 +7,9 @@ import pytest
 
 from inoculate.agent import Action
 from inoculate.errors import InputError
-from inoculate.fuzzing.corpus import Corpus, Seed
+from inoculate.fuzzing.corpus import SEED_SEEN, Corpus, Seed
 from inoculate.fuzzing.history import OBSERVED, SPACE, History, Round, worth
+from inoculate.fuzzing.operators import FAMILIES
 from inoculate.fuzzing.program import ProgramEnvironment
 from inoculate.fuzzing.target import (
     BAD_END,
@@ -134,6 +135,24 @@ def test_the_same_seed_repeats_a_trajectory_exactly(library):
     first, again = play(env, seed=3), play(env, seed=3)
     assert [first[0], first[1], first[3]] == [again[0], again[1], again[3]]
     assert play(env, seed=4)[1] != first[1]
+
+
+def test_a_taste_given_before_the_reset_chooses_the_seeds(library):
+    def sizes(taste):
+        env = environment(library, executions=8_000)
+        env.taste = taste
+        env.reset(seed=1)
+        found = []
+        for operator in range(200):
+            env.step(Action(operator % len(FAMILIES), 2, 0, 0))
+            named = dict(zip(SEED_SEEN, env.seed_seen(), strict=True))
+            found.append(named["size"])
+        return sum(found) / 200
+
+    small, any_, large = (
+        sizes(taste and [taste * (name == "size") for name in SEED_SEEN]) for taste in (-5, None, 5)
+    )
+    assert small + 0.2 < any_ < large - 0.2
 
 
 def test_the_bug_is_found_and_its_ancestors_are_told(library):

@@ -6,7 +6,7 @@ import pytest
 from inoculate.agent import Action, Policy
 from inoculate.agents.uniform import Uniform
 from inoculate.errors import ArtifactError
-from inoculate.fuzzing.corpus import SEED_RULES
+from inoculate.fuzzing.corpus import SEED_RULES, SEED_SEEN
 from inoculate.fuzzing.history import BUG_WORTH, ROUND, SPACE
 from inoculate.fuzzing.running.afl_module import NEW_COUNTS, NEW_CRASH, NEW_EDGES
 from inoculate.fuzzing.running.rounds import Kept, Rounds
@@ -88,6 +88,19 @@ def test_the_next_seed_is_the_fuzzers_for_one_rule_and_ours_for_the_others():
             starts.add(max(b"AB", key=made[0].count))
             rounds.settle(ROUND, [])
         assert starts == ({ord("A"), ord("B")} if ours else {ord("B")})
+
+
+def test_a_policy_with_a_taste_gets_the_seeds_it_likes():
+    policy = fixed("any")
+    policy.taste = tuple(-9.0 * (name == "size") for name in SEED_SEEN)
+    rounds = Rounds(policy, seed=1)
+    rounds.offer("short", b"A" * 4)
+    rounds.make("long", b"B" * 64)
+    starts = []
+    for _ in range(40):
+        rounds.settle(ROUND, [])
+        starts.append(len(rounds.make("long", b"B" * 64)[0]))
+    assert set(starts) == {4}
 
 
 def test_a_seed_that_was_shortened_keeps_what_is_known_of_it():
