@@ -126,9 +126,7 @@ def _records(
     return rows, records
 
 
-def _nodes(
-    piece: Piece, tree: Tree, data: bytes, language: str, *, is_utf8: bool
-) -> Nodes | None:
+def _nodes(piece: Piece, tree: Tree, data: bytes, language: str, *, is_utf8: bool) -> Nodes | None:
     used = grammar("php_tagged" if language == "php" else language)
     if not piece.parts or not is_utf8 or used is None:
         return parse(data[piece.start : piece.end].decode("utf-8", "replace"), language)

@@ -27,6 +27,7 @@ _N_KINDS = 1 + len(_KINDS)
 _OF_COLUMN = [[_KINDS[k] for k in some] for _, some in KINDS.values()]
 _WIDTH = len(FACTS.view.columns)
 
+
 class _Said(dict[bytes, int]):
     """Number of what the nodes of a role say, by their text."""
 
