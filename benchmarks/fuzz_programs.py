@@ -1,7 +1,8 @@
 """The programs that agents are measured on: generated, written by hand, real packages.
 
-No agent was trained or chosen on any of them: generated ones are of settings that meta-training
-never draws from, see ``inoculate.fuzzing.made.program_maker``.
+No agent was trained or chosen on those taken by default: generated ones are of settings that
+meta-training never draws from, see ``inoculate.fuzzing.made.program_maker``, and of the parsers
+every second one is in training.
 """
 
 import importlib

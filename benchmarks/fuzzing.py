@@ -7,7 +7,8 @@
 Every agent has the same operators, first seeds, dictionary, executions and coverage; each trial
 is one run on one program from nothing. Times are given twice: in executions, and in seconds of
 processor time with the agent's own time in it. ``--frozen`` adds the meta-trained agents with
-what they learn within a program thrown away after every round.
+what they learn within a program thrown away after every round. The parsers are those that are not
+trained on, every second one.
 """
 
 import argparse
@@ -138,12 +139,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--output", type=Path, required=True)
     go.add_argument("--packages", type=Path, help="folder with the packages installed")
     go.add_argument("--generated", type=int, default=12)
-    go.add_argument("--first-seed", type=int, default=0, help="of the generated programs")
+    go.add_argument("--first-seed", type=int, default=100, help="of the generated programs")
     go.add_argument("--every", type=int, default=2, help="take every n-th parser; 0: none")
     go.add_argument("--first", type=int, default=1, help="the first parser taken, from 0")
     go.add_argument("--without", nargs="*", default=[], help="names of programs to leave out")
     go.add_argument("--trials", type=int, default=20)
-    go.add_argument("--executions", type=int, default=30_000)
+    go.add_argument("--executions", type=int, default=50_000)
     go.add_argument("--agents", nargs="*", default=[*BASELINES, *LEARNED], choices=AGENTS.names())
     go.add_argument("--frozen", nargs="*", default=[])
     go.add_argument("--processes", type=int, default=1)
