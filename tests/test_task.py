@@ -73,6 +73,6 @@ def test_twins_are_adapted_on_and_never_calibrate():
 
 def test_every_fold_leaves_out_usual_records_only():
     learner = Recording()
-    scores = cross_scores(learner, with_twins(), np.arange(5), folds=5, seed=0)
+    scores = cross_scores(learner, Recording(), with_twins(), np.arange(5), folds=5, seed=0)
     assert scores.tolist() == [1, 2, 3, 4, 5]
     assert all(len(seen) == 6 and seen[:2] == [-10, -11] for seen in learner.seen)

@@ -40,7 +40,9 @@ PARSER = """
 #include <stdint.h>
 extern void planted_bug(int id);
 int LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) {
-    if (n > 3 && d[0] == d[1]) planted_bug(1);
+    if (n < 6 || d[0] != d[1]) return 0;
+    if (d[2] != d[3]) return 1;
+    if (d[4] == d[5]) planted_bug(1);
     return 0;
 }
 """
@@ -51,13 +53,13 @@ def test_parsers_beside_the_recipe_are_trained_on_too(recipe, tmp_path):
     seeds.mkdir(parents=True)
     (seeds / "one").write_bytes(b"abcdef")
     (tmp_path / "parsers" / "twice.c").write_text(PARSER)
-    part = '[parsers]\nfolder = "parsers"\nnames = ["twice"]\ntimes = 2\n'
+    part = '[parsers]\nfolder = "parsers"\nnames = ["twice"]\ntimes = 8\n'
     recipe.write_text(RECIPE + part)
     made = train_agent(recipe, tmp_path / "a")
     assert [entry.name for entry in made.manifest.data][1] == "parsers twice"
     recipe.write_text(RECIPE)
     train_agent(recipe, tmp_path / "without")
-    with_parsers, without = (load(tmp_path / n).arrays["agent/prior"] for n in ("a", "without"))
+    with_parsers, without = (load(tmp_path / n).arrays["agent/taste"] for n in ("a", "without"))
     assert not np.array_equal(with_parsers, without)
 
 

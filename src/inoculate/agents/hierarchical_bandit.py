@@ -1,4 +1,4 @@
-"""Thompson sampling with a prior over choices and a taste in seeds, both learned elsewhere."""
+"""Thompson sampling of mutations, and a taste in seeds that was learned on other programs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -16,7 +16,6 @@ from inoculate.task import FloatArray
 
 _FLOOR = 0.02
 _START = 0.5
-_MOST_STEPS = 30.0
 _MANY_STEPS = 10.0
 
 Floats = npt.NDArray[np.float64]
@@ -30,10 +29,9 @@ class _Thompson(Policy):
         self._ends = np.cumsum(space.actions)
         self._starts = (self._ends - space.actions).tolist()
         self._agent = agent
-        self._shape_of = agent.prior_ * agent.strength
         if agent.taste_.any():
             self.taste = tuple((agent.zeal * agent.taste_).tolist())
-        n = len(agent.prior_)
+        n = sum(space.actions)
         self._had = {
             "gain": np.zeros(n),
             "exposure": np.zeros(n),
@@ -45,7 +43,7 @@ class _Thompson(Policy):
         """Draw each choice's yield from its Gamma posterior; take the best of each part."""
         del observation
         had = self._had
-        drawn = self._rng.standard_gamma(self._shape_of + had["gain"])
+        drawn = self._rng.standard_gamma(self._agent.strength + had["gain"])
         drawn /= self._agent.strength + had["exposure"]
         chosen = [
             int(drawn[start:end].argmax())
@@ -83,26 +81,25 @@ class _Thompson(Policy):
 
 
 class HierarchicalBandit(Agent):
-    """Gamma-Poisson Thompson sampling with a prior and a taste from the ancestry of bugs.
+    """Gamma-Poisson Thompson sampling, and a taste in seeds from the ancestry of bugs.
 
     Meta-training fuzzes programs with known bugs and follows each bug found back through the
-    mutants it descends from: most new edges lead nowhere, those do. Two things are learned from
-    those rounds. The *prior*: how much oftener than the average each family of operators, each
-    intensity, each region and each rule of seeds was used in them. The *taste*: what the seeds
-    mutated in them were like among the seeds mutated at about the same time (``fit_taste``).
+    mutants it descends from: most new edges lead nowhere, those do. The *taste* is what the seeds
+    mutated on the way were like, among those mutated at about the same time (``fit_taste``).
 
     Within a program the next seed is drawn to the taste, mostly. How it is mutated is for a
     bandit for each part of an action: a choice's yield, the share of rounds that kept a mutant in
-    units of the program's share of late, is Gamma-distributed around the prior, and its posterior
-    is Gamma again (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh,
-    "Hierarchical Bayesian Bandits", AISTATS 2022). Yields change while a program is fuzzed, so
-    evidence fades (discounted Thompson sampling, Raj and Kalyani 2017).
+    units of the program's share of late, is Gamma-distributed around that share, and its
+    posterior is Gamma again (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh,
+    "Hierarchical Bayesian Bandits", AISTATS 2022). Departure: the level above choices is the
+    program's own; one learned over programs was measured and harmed (docs/decisions/0010).
+    Yields change while a program is fuzzed, so evidence fades (discounted Thompson sampling, Raj
+    and Kalyani 2017).
 
     Args:
         keep: share of the evidence that a round leaves, 0 to 1.
         pace: how fast the program's share of late follows, 0 to 1.
-        strength: rounds of average yield that the prior counts for.
-        shrink: expected steps to a bug at which what was learned of a choice counts half.
+        strength: rounds of average yield that every choice begins with.
         zeal: the taste's weights are multiplied by it: how seldom others are chosen.
         devotion: share of seeds chosen by taste, the others by a rule that is a bandit's.
         sweeps: times the training programs are fuzzed, first at random, then by the policy so far.
@@ -116,7 +113,6 @@ class HierarchicalBandit(Agent):
         keep: float = 0.9995,
         pace: float = 0.02,
         strength: float = 20.0,
-        shrink: float = 5.0,
         zeal: float = 3.0,
         devotion: float = 0.95,
         sweeps: int = 1,
@@ -124,11 +120,10 @@ class HierarchicalBandit(Agent):
         self.keep = keep
         self.pace = pace
         self.strength = strength
-        self.shrink = shrink
         self.zeal = zeal
         self.devotion = devotion
         self.sweeps = sweeps
-        self.prior_ = self.taste_ = np.zeros(0)
+        self.taste_ = np.zeros(0)
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
         """Fuzz every program; keep what the rounds that led to bugs had in common.
@@ -144,42 +139,33 @@ class HierarchicalBandit(Agent):
             for environment in environments:
                 policy = self.adapt(space, seed=int(rng.integers(1 << 31))) if sweep else None
                 family = environment.name.partition("-")[0]
-                families.setdefault(family, _Log(space)).fuzz(environment, policy, rng)
-            logs = list(families.values())
-            self.prior_ = _prior(logs, space, self.shrink)
-            self.taste_ = _taste(logs)
+                families.setdefault(family, _Log()).fuzz(environment, policy, rng)
+            self.taste_ = _taste(list(families.values()))
         return self
 
     def adapt(self, space: Space, *, seed: int = 0) -> Policy:
         """Return a sampler that knows what the training programs had in common."""
-        if len(self.prior_) != sum(space.actions):
-            raise TaskError("hierarchical_bandit needs meta_fit or load_state for these actions")
+        if not len(self.taste_):
+            raise TaskError("hierarchical_bandit needs meta_fit or load_state")
         return _Thompson(self, space, seed)
 
     def state(self) -> State:
-        """Return the relative yields expected of choices, and the taste."""
-        return {"prior": self.prior_, "taste": self.taste_}
+        """Return the taste."""
+        return {"taste": self.taste_}
 
     def load_state(self, state: State) -> Self:
         """Take the arrays of ``state``."""
-        prior, taste = (np.asarray(state.get(name, ()), float) for name in ("prior", "taste"))
-        if prior.ndim != 1 or not len(prior) or not (prior > 0).all():
-            raise ArtifactError("prior must be a row of positive numbers")
-        if taste.shape != (len(SEED_SEEN),):
-            raise ArtifactError(f"taste must be {len(SEED_SEEN)} numbers")
-        if not (np.isfinite(prior).all() and np.isfinite(taste).all()):
-            raise ArtifactError("prior and taste must be finite")
-        self.prior_, self.taste_ = prior, taste
+        taste = np.asarray(state.get("taste", ()), float)
+        if taste.shape != (len(SEED_SEEN),) or not np.isfinite(taste).all():
+            raise ArtifactError(f"taste must be {len(SEED_SEEN)} finite numbers")
+        self.taste_ = taste
         return self
 
 
 class _Log:
-    """What trajectories on one family of programs say: which rounds led to bugs."""
+    """What trajectories on one family of programs say: which seeds led to bugs."""
 
-    def __init__(self, space: Space) -> None:
-        self._sizes = np.array(space.actions)
-        self._starts = np.cumsum(space.actions) - self._sizes
-        self.led, self.tried = np.zeros((2, int(self._sizes.sum())))
+    def __init__(self) -> None:
         self.contests: list[Floats] = []
 
     def fuzz(
@@ -187,54 +173,22 @@ class _Log:
     ) -> None:
         """Run one trajectory, at random where there is no policy."""
         environment.taste = policy.taste if policy else None
+        sizes = np.array(environment.space.actions)
         observation = environment.reset(seed=int(rng.integers(1 << 31)))
-        done, rule, index = False, 0, 0
-        choices, seen, ends = [], [], []
+        done, index, seen, ends = False, 0, [], []
         while not done:
-            at_random = Action(*(rng.random(4) * self._sizes).astype(int).tolist())
+            at_random = Action(*(rng.random(4) * sizes).astype(int).tolist())
             action = policy.act(observation) if policy else at_random
             seen.append(environment.seed_seen())
-            # the seed mutated now was chosen by the action before
-            choices.append((*action[:3], rule))
             step = environment.step(action)
             if step.lineage:
                 ends.append((index, list(step.lineage)))
             if policy:
                 policy.learn(action, step.reward)
-            observation, done, rule, index = step.observation, step.done, action.seed, index + 1
-        self._note(np.array(choices) + self._starts, np.array(seen, float), ends, rng)
-
-    def _note(
-        self,
-        choices: npt.NDArray[np.int64],
-        seen: Floats,
-        ends: list[tuple[int, list[int]]],
-        rng: np.random.Generator,
-    ) -> None:
-        np.add.at(self.tried, choices, 1.0)
-        for end, lineage in ends:
-            np.add.at(self.led, choices[lineage], 1.0)
-            if seen.shape[1]:
-                self.contests += contests(seen, lineage, end, rng)
-
-
-def _prior(logs: Sequence[_Log], space: Space, shrink: float) -> Floats:
-    """Return how much oftener than expected each choice was made in rounds that led to bugs.
-
-    Expected is its share of all rounds. A family counts as 30 steps at most; the mean of a few
-    steps is drawn to 1.
-    """
-    found = []
-    for start, n in zip(np.cumsum(space.actions) - space.actions, space.actions, strict=True):
-        led, expected = np.zeros((2, n))
-        for log in logs:
-            own, tried = log.led[start : start + n], log.tried[start : start + n]
-            if own.any():
-                weight = min(1.0, _MOST_STEPS / own.sum())
-                led += weight * own
-                expected += weight * own.sum() * tried / tried.sum()
-        found.append((led + shrink) / (expected + shrink))
-    return np.concatenate(found)
+            observation, done, index = step.observation, step.done, index + 1
+        table = np.array(seen, float)
+        for end, lineage in ends if table.shape[1] else ():
+            self.contests += contests(table, lineage, end, rng)
 
 
 def _taste(logs: Sequence[_Log]) -> Floats:

@@ -9,9 +9,9 @@ Three parts, each with what is meta-learned over many weaknesses, judge a functi
 * *rule*: the cheapest clauses of facts that cover every example, none of the twins and next to
   nothing of the background (``features.clauses``), under meta-learned costs of facts.
 
-With twins, kinship says which records are looked at, those well beyond 97 % of the background, and how
-closely, in steps of standard deviations; the direction orders what is on one step. Neither alone
-does: kin are found equally before and after the fix, and the direction says little of two
+With twins, kinship says which records are looked at, those well beyond 97 % of the background, and
+how closely, in steps of standard deviations; the direction orders what is on one step. Neither
+alone does: kin are found equally before and after the fix, and the direction says little of two
 functions. Without twins kinship scores. A rule is believed where rules made without one example
 find that one; what it covers comes first.
 
