@@ -8,12 +8,11 @@ from tests.cli.test_main import run
 from tests.workflows.test_triage import VIEWS
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("triage")
-    (made / "src").mkdir()
-    (made / "src" / "views.py").write_text(VIEWS)
-    return made
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "views.py").write_text(VIEWS)
+    return tmp_path
 
 
 def test_a_list_is_marked_and_fails_only_where_that_is_asked_for(folder):
