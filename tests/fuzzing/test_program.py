@@ -108,6 +108,30 @@ def test_start_forgets(target):
     assert target.words() == []
 
 
+def test_a_program_of_several_files_has_coverage_in_all_of_them(tmp_path):
+    (tmp_path / "main.c").write_text(
+        "#include <stddef.h>\nint other(const unsigned char *d);\n"
+        "int LLVMFuzzerTestOneInput(const unsigned char *d, size_t n)"
+        " { return n ? other(d) : 0; }\n"
+    )
+    (tmp_path / "other.c").write_text(
+        "volatile int x;\nint other(const unsigned char *d) { if (*d == 'A') x = 1; return x; }\n"
+    )
+    target = InProcess(
+        compile_program(tmp_path / "main.c", tmp_path / "both.so", more=(tmp_path / "other.c",))
+    )
+    target.start()
+    target.run(b"z", 0)
+    assert target.run(b"A", 0) & NEW
+
+
+def test_which_of_several_files_does_not_compile_is_said(tmp_path):
+    (tmp_path / "fine.c").write_text("int x;")
+    (tmp_path / "broken.c").write_text("int main(")
+    with pytest.raises(InputError, match=r"^broken\.c does not compile"):
+        compile_program(tmp_path / "fine.c", tmp_path / "fine.so", more=(tmp_path / "broken.c",))
+
+
 def test_what_does_not_compile_is_said_in_one_line(tmp_path):
     source = tmp_path / "broken.c"
     source.write_text("int main(")

@@ -134,34 +134,40 @@ class InProcess(Target):
         return list(made)
 
 
-def compile_program(source: Path, library: Path, *, flags: Sequence[str] = ()) -> Path:
+def compile_program(
+    source: Path, library: Path, *, more: Sequence[Path] = (), flags: Sequence[str] = ()
+) -> Path:
     """Compile a program with ``LLVMFuzzerTestOneInput`` into a library for ``InProcess``.
 
     Args:
-        source: one C file.
+        source: the C file that has it.
         library: to be written.
+        more: other C files of the program, with coverage as well.
         flags: more of the compiler's arguments, ``-DPLANTED``.
 
     Raises:
         MissingExtraError: there is no C compiler.
-        InputError: it does not compile.
+        InputError: a file does not compile.
     """
     compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
     if compiler is None:
         raise MissingExtraError(f"no C compiler on PATH; one of {', '.join(COMPILERS)} is needed")
     harness = Path(__file__).with_name("inprocess.c")
-    ours = library.with_suffix(".o")
-    theirs = library.with_suffix(".target.o")
-    traced = ("-fsanitize-coverage=trace-pc,trace-cmp", "-fno-builtin", "-w", *flags)
-    for arguments in (
-        (compiler, "-O2", "-fPIC", "-c", str(harness), "-o", str(ours)),
-        (compiler, "-O1", "-fPIC", *traced, "-c", str(source), "-o", str(theirs)),
-        (compiler, "-shared", "-Wl,-Bsymbolic", str(ours), str(theirs), "-o", str(library)),
-    ):
-        done = subprocess.run(  # noqa: S603 - a list, and a program found on the PATH
-            arguments, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False
-        )
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["no message"])[0]
-            raise InputError(f"{source.name} does not compile: {said}")
+    traced = ("-O1", "-fsanitize-coverage=trace-pc,trace-cmp", "-fno-builtin", "-w", *flags)
+    objects = []
+    for n, (file, how) in enumerate([(harness, ("-O2",)), *((f, traced) for f in (source, *more))]):
+        objects.append(str(library.with_suffix(f".{n}.o")))
+        _compile((compiler, *how, "-fPIC", "-c", str(file), "-o", objects[-1]), file)
+    shared = ("-shared", "-Wl,-Bsymbolic", *objects, "-o", str(library))
+    _compile((compiler, *shared), source)
     return library
+
+
+def _compile(command: Sequence[str], source: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - a list, and a program found on the PATH
+        command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        said = next((line for line in lines if "error:" in line), lines[0])
+        raise InputError(f"{source.name} does not compile: {said}")
