@@ -46,14 +46,21 @@ def a12(slow: np.ndarray, fast: np.ndarray) -> float:
 
 
 def against(trials: Trials, agent: str, base: str, programs: Sequence[str], clock: str) -> dict:
-    """Hold one agent against one baseline over programs.
+    """Hold one agent's time to the first bug against one baseline's, over programs."""
+    mine = [first_bugs(trials, p, agent, clock) for p in programs]
+    theirs = [first_bugs(trials, p, base, clock) for p in programs]
+    return compared(mine, theirs, programs)
 
-    The interval redraws programs, then trials; Wilcoxon's test is over the programs' mean times,
+
+def compared(
+    mine: Sequence[np.ndarray], theirs: Sequence[np.ndarray], programs: Sequence[str]
+) -> dict:
+    """Hold the trials of one agent against those of another, program by program; less is better.
+
+    The interval redraws programs, then trials; Wilcoxon's test is over the programs' means,
     Mann and Whitney's within each program, corrected over programs after Holm.
     """
     rng = np.random.default_rng(0)
-    mine = [first_bugs(trials, p, agent, clock) for p in programs]
-    theirs = [first_bugs(trials, p, base, clock) for p in programs]
     redrawn = []
     for _ in range(1_000):
         chosen = rng.integers(len(programs), size=len(programs))
