@@ -1,10 +1,10 @@
 """Small C programs with planted, known bugs: what a fuzzing policy is trained and measured on.
 
 A program reads a random format (``program_maker_grammars``, ``program_maker_text``,
-``program_maker_binary``; in test ``program_maker_held_out``), hands each unit of it to one of a
-few handlers with ordinary branches, and holds one to three planted flaws
-(``program_maker_flaws``), each behind a path of steps over several units
-(``program_maker_paths``). Everything follows from the settings and a seed.
+``program_maker_binary``; in test ``program_maker_held_out``, and where agents were chosen by those,
+``program_maker_unseen``), hands each unit of it to one of a few handlers with ordinary branches,
+and holds one to three planted flaws (``program_maker_flaws``), each behind a path of steps over
+several units (``program_maker_paths``). Everything follows from the settings and a seed.
 
 What keeps meta-test apart from meta-training: no kind of grammar is in both; constants (tags,
 magic, compared bytes and numbers) are even in training and odd in test; the check over a region is
@@ -23,6 +23,7 @@ from inoculate.fuzzing.made import (
     program_maker_grammars,
     program_maker_held_out,
     program_maker_text,
+    program_maker_unseen,
 )
 from inoculate.fuzzing.made.program_maker_c import ENTRY, PROLOGUE, STATE, byte_text, fill
 from inoculate.fuzzing.made.program_maker_flaws import KINDS, Flaw
@@ -53,7 +54,7 @@ TRAIN_GRAMMARS = (
     program_maker_grammars.GRAMMARS | program_maker_text.GRAMMARS | program_maker_binary.GRAMMARS
 )
 """Kinds of grammar of the meta-training family, by name."""
-_GRAMMARS = TRAIN_GRAMMARS | program_maker_held_out.GRAMMARS
+_GRAMMARS = TRAIN_GRAMMARS | program_maker_held_out.GRAMMARS | program_maker_unseen.GRAMMARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,13 @@ META_TRAIN: tuple[ProgramSettings, ...] = tuple(
     for kind in TRAIN_GRAMMARS
     for big, steps, gates in _TRAIN_DEPTHS
 )
-META_TEST: tuple[ProgramSettings, ...] = tuple(
-    ProgramSettings(kind, flaws=_TEST_FLAWS, big=big, steps=steps, gates=gates)
-    for kind in program_maker_held_out.GRAMMARS
-    for big, steps, gates in _TEST_DEPTHS
+META_TEST, META_UNSEEN = (
+    tuple(
+        ProgramSettings(kind, flaws=_TEST_FLAWS, big=big, steps=steps, gates=gates)
+        for kind in grammars
+        for big, steps, gates in _TEST_DEPTHS
+    )
+    for grammars in (program_maker_held_out.GRAMMARS, program_maker_unseen.GRAMMARS)
 )
 
 

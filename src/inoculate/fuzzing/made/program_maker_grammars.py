@@ -3,7 +3,7 @@
 Five kinds: ``records`` (tag, length, value), ``pairs`` (lines of text), ``machine`` (opcodes and a
 stack), ``states`` (symbols that move a state), ``packet`` (a header with a count of fixed rows).
 More of it are in ``program_maker_text`` and ``program_maker_binary``; those of the meta-test family
-are in ``program_maker_held_out``, and no kind is in both.
+are in ``program_maker_held_out`` and ``program_maker_unseen``, and no kind is in two families.
 """
 
 from collections.abc import Callable, Sequence

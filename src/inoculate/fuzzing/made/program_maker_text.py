@@ -14,7 +14,7 @@ from inoculate.fuzzing.made.program_maker_grammars import Grammar, draw_words, w
 from inoculate.fuzzing.made.program_maker_paths import Room, Unit, check_of
 
 _LETTERS, _N_LETTERS = ord("A"), 26
-_DIGITS = """
+DIGITS = """
 static int started;
 
 static size_t digits(const uint8_t *p, size_t n, size_t at, uint32_t *v) {
@@ -25,7 +25,7 @@ static size_t digits(const uint8_t *p, size_t n, size_t at, uint32_t *v) {
     return at;
 }
 """
-_LINES = """
+LINES = """
 static void parse(const uint8_t *data, size_t size) {
     size_t from = 0;
     started = 0;
@@ -69,7 +69,7 @@ def commands(rng: np.random.Generator, big: bool) -> Grammar:
     end = b";" if big else b"\n"
     words, places = draw_words(rng, 8, 5), draw_words(rng, 4, 4)
     code = word_code("verb", words, "-1") + word_code("place", (b"*", *places), "0")
-    code += _DIGITS + _COMMANDS + fill(_LINES, end="';'" if big else "'\\n'")
+    code += DIGITS + _COMMANDS + fill(LINES, end="';'" if big else "'\\n'")
 
     def encode(units: Sequence[Unit]) -> bytes:
         lines, context = [words[7]], 0
@@ -116,9 +116,9 @@ def fields(rng: np.random.Generator, big: bool) -> Grammar:
     words = draw_words(rng, 6, 4)
     first, second = ("0, one", "one, 0", "one"), ("one + 1, two - one - 1", "two, one + 1", "two")
     named, numbered = (second, first) if big else (first, second)
-    code = word_code("word", words, "-1") + _DIGITS
+    code = word_code("word", words, "-1") + DIGITS
     code += fill(_FIELDS, split=split.replace("\t", "\\t"), word=named[0])
-    code = fill(code, digits=numbered[1], after=numbered[2]) + fill(_LINES, end="'\\n'")
+    code = fill(code, digits=numbered[1], after=numbered[2]) + fill(LINES, end="'\\n'")
 
     def encode(units: Sequence[Unit]) -> bytes:
         rows, context = [], 0
@@ -160,9 +160,9 @@ def indents(rng: np.random.Generator, big: bool) -> Grammar:
     """Return lines that stand one deeper than the line before at most: word, number, text."""
     blank, colon = b" \t"[int(big)], b":="[int(rng.integers(2))]
     words = draw_words(rng, 6, 5)
-    code = word_code("word", words, "-1") + _DIGITS
+    code = word_code("word", words, "-1") + DIGITS
     code += fill(_INDENTS, blank="\\t" if big else " ", colon=chr(colon))
-    code += fill(_LINES, end="'\\n'")
+    code += fill(LINES, end="'\\n'")
 
     def encode(units: Sequence[Unit]) -> bytes:
         lines, depth = [], 0
@@ -208,7 +208,7 @@ def sized(rng: np.random.Generator, big: bool) -> Grammar:
     """Return items with a length in decimal digits before them and a sign after them."""
     colon, comma = b":#"[int(big)], b",;"[int(rng.integers(2))]
     words = draw_words(rng, 6, 3)
-    code = word_code("word", words, "-1") + _DIGITS
+    code = word_code("word", words, "-1") + DIGITS
     code += fill(_SIZED, colon=chr(colon), comma=chr(comma))
 
     def encode(units: Sequence[Unit]) -> bytes:
@@ -258,7 +258,7 @@ def macros(rng: np.random.Generator, big: bool) -> Grammar:
     opening, closing = b"[]" if big else b"()"
     words = draw_words(rng, 6, 5)
     filler = draw_words(rng, 5, 7)
-    code = word_code("word", words, "-1") + _DIGITS
+    code = word_code("word", words, "-1") + DIGITS
     code += fill(_MACROS, sign=chr(sign), open=chr(opening), close=chr(closing))
 
     def encode(units: Sequence[Unit]) -> bytes:
@@ -302,8 +302,8 @@ def sums(rng: np.random.Generator, big: bool) -> Grammar:
     """Return lines that end in a hexadecimal digit of the check over what stands before it."""
     star, sign = b"*/"[int(rng.integers(2))], b"@>"[int(big)]
     words, room = draw_words(rng, 6, 4), _room(5, counted=False)
-    code = word_code("word", words, "-1") + _DIGITS + fill(_SUMS, star=chr(star), at=chr(sign))
-    code += fill(_LINES, end="'\\n'")
+    code = word_code("word", words, "-1") + DIGITS + fill(_SUMS, star=chr(star), at=chr(sign))
+    code += fill(LINES, end="'\\n'")
 
     def line(body: bytes) -> bytes:
         return b"%b%c%x" % (body, star, check_of(body, room) & 15)
