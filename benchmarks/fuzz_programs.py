@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from inoculate.agent import Environment
-from inoculate.fuzzing.made.program_maker import META_TEST, META_TRAIN, make_program
+from inoculate.fuzzing.made.program_maker import META_TEST, META_TRAIN, META_UNSEEN, make_program
 from inoculate.fuzzing.program import ProgramEnvironment
 from inoculate.fuzzing.target import (
     BAD_END,
@@ -47,9 +47,14 @@ class Case:
     make: Callable[[Path, int], Environment]
 
 
-def generated(n: int, *, train: bool = False, first_seed: int = 0) -> list[Case]:
-    """Return ``n`` generated programs, of settings held out from meta-training or of its own."""
-    settings = META_TRAIN if train else META_TEST
+def generated(
+    n: int, *, train: bool = False, unseen: bool = False, first_seed: int = 0
+) -> list[Case]:
+    """Return ``n`` generated programs, of settings held out from meta-training or of its own.
+
+    ``unseen``: of grammars that no agent was chosen by either.
+    """
+    settings = META_TRAIN if train else META_UNSEEN if unseen else META_TEST
     return [_generated(settings[i % len(settings)], first_seed + i) for i in range(n)]
 
 

@@ -100,7 +100,8 @@ def trials(case: Case, agent: str, *, executions: int, n: int, first: int = 0) -
 
 
 def cases(arguments: argparse.Namespace) -> list[Case]:
-    made = generated(arguments.generated, first_seed=arguments.first_seed)
+    unseen = arguments.grammars == "unseen"
+    made = generated(arguments.generated, unseen=unseen, first_seed=arguments.first_seed)
     made += parsers()[arguments.first :: arguments.every] if arguments.every else []
     made += packages(arguments.packages) if arguments.packages else []
     return [case for case in made if case.name not in arguments.without]
@@ -140,6 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--packages", type=Path, help="folder with the packages installed")
     go.add_argument("--generated", type=int, default=12)
     go.add_argument("--first-seed", type=int, default=100, help="of the generated programs")
+    go.add_argument("--grammars", default="unseen", choices=("held-out", "unseen"))
     go.add_argument("--every", type=int, default=2, help="take every n-th parser; 0: none")
     go.add_argument("--first", type=int, default=1, help="the first parser taken, from 0")
     go.add_argument("--without", nargs="*", default=[], help="names of programs to leave out")
