@@ -103,7 +103,7 @@ def test_a_planted_build_damages_nothing(family, tmp_path):
 
 @pytest.mark.parametrize("settings", META_UNSEEN[1::2], ids=lambda settings: settings.kind)
 def test_parts_repeated_without_end_and_cut_inputs_damage_nothing(settings, tmp_path):
-    program = make_program(settings, 12)
+    program = make_program(settings, 13)
     path = written(program, tmp_path)
     fixed = build(path, tmp_path / "fixed", *STRICT, "-DFIXED", driver=True)
     data = max(program.seeds, key=len)

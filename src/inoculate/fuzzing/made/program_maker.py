@@ -129,6 +129,7 @@ META_TEST, META_UNSEEN = (
     )
     for grammars in (program_maker_held_out.GRAMMARS, program_maker_unseen.GRAMMARS)
 )
+"""Two families to measure on, of the same settings; agents were chosen by the first alone."""
 
 
 def make_program(settings: ProgramSettings, seed: int) -> Program:
