@@ -7,8 +7,9 @@ The programs are parsers that no agent was trained on, built by afl-clang-fast w
 driver (persistent mode, inputs in shared memory); a planted flaw aborts before any damage.
 ``afl-fuzz`` is that program with its own mutations and its default settings; an agent's name is
 ``inoculate fuzz --agent NAME``, which runs the same afl-fuzz with our mutations. Counted is the
-processor time of all processes of a trial from the first moment on, Python's imports in it.
-What is in the results already is not run again.
+processor time of all processes of a trial from the first moment on, Python's imports in it. They
+are held to one core: processes on two that wait for one another cost up to five times as much for
+the same executions, by how busy the machine is. What is in the results already is not run again.
 """
 
 import argparse
@@ -101,9 +102,13 @@ class Children:
         self._known: list[int] = []
         self._looked = 0.0
 
-    def seconds(self) -> float:
-        """Return their processor time, also of those that ended and were waited for."""
-        if time.monotonic() - self._looked > LOOK_S:
+    def seconds(self, *, look: bool = False) -> float:
+        """Return their processor time, also of those that ended and were waited for.
+
+        Args:
+            look: for those that began a moment ago, too; else that is done now and then.
+        """
+        if look or time.monotonic() - self._looked > LOOK_S:
             self._known, self._looked = self.find(), time.monotonic()
         return sum(sum(fields[11:15]) for pid in self._known if (fields := _stat(pid))) * TICK_S
 
@@ -189,7 +194,7 @@ def watch(
     crashes = afl / "default" / "crashes"
     while True:
         crash = next(iter(sorted(p.name for p in crashes.glob("id:*"))), None)
-        spent = children.seconds()
+        spent = children.seconds(look=crash is not None)
         if setup is None and (afl.exists() or spent > budget_s):
             setup = 0.0 if process.args[0] == AFL else spent
         if crash or spent >= budget_s or process.poll() is not None:
@@ -221,6 +226,7 @@ def run(arguments: argparse.Namespace) -> Iterator[Trial]:
     for needed in (AFL, "afl-clang-fast"):
         if shutil.which(needed) is None:
             raise RuntimeError(f"{needed} is not on the PATH; Debian: apt-get install afl++ clang")
+    os.sched_setaffinity(0, {arguments.core})
     path, children = arguments.output / "clock.jsonl", Children()
     done = {(t["program"], t["agent"], t["seed"]) for t in read(path)}
     names = arguments.only or programs()
@@ -244,6 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--output", type=Path, required=True)
     go.add_argument("--trials", type=int, default=20)
     go.add_argument("--budget", type=float, default=20.0, help="processor seconds of a trial")
+    go.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="to run on")
     go.add_argument("--only", nargs="*", default=[], help="names of parsers")
     go.add_argument("--competitors", nargs="*", default=list(COMPETITORS), choices=COMPETITORS)
     show = commands.add_parser("report")

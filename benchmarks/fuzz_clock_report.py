@@ -73,12 +73,12 @@ HEAD = """# Against afl-fuzz itself, by the clock
 Made by `benchmarks/fuzz_clock.py` (its first lines say how): {n} parsers, {budget:g} s of processor
 time a trial, {trials} trials. `afl-fuzz` is AFL++ with its own mutations and default settings; the
 others are `inoculate fuzz --agent NAME`, which runs the same afl-fuzz on the same build with our
-mutations, made in Python and sent over a socket. All processes count. The time is the restricted
-mean time to the first crash: a trial without one counts as the whole budget. *Set-up* is the
-processor time before afl-fuzz was started, and is counted. A12 is the chance that the competitor
-is faster (0.5: no difference); its 95 % interval is over programs and trials. In executions
-the budget is what the slowest trial without a crash did. *Faster* and *slower* count programs whose
-trials differ by Mann and Whitney's test after Holm's correction."""
+mutations, made in Python and sent over a socket. All processes count, and share one core. The time
+is the restricted mean time to the first crash: a trial without one counts as the whole budget.
+*Set-up* is the processor time before afl-fuzz was started, and is counted. A12 is the chance that
+the competitor is faster (0.5: no difference); its 95 % interval is over programs and trials. In
+executions the budget is what the slowest trial without a crash did. *Faster* and *slower* count
+programs whose trials differ by Mann and Whitney's test after Holm's correction."""
 
 
 def summary(raw: Trials, whole: Trials, agent: str, names: Sequence[str]) -> dict:

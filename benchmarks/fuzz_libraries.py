@@ -127,7 +127,7 @@ class Watched(InProcess):
         said = super().run(data, path)
         if said & BAD_END:
             did = self.outcome()
-            name = {ENDLESS: "endless", SIGNAL: f"signal {did.number}"}.get(did.status, "?")
+            name = {ENDLESS: "without end", SIGNAL: f"signal {did.number}"}.get(did.status, "?")
             self.bad.setdefault(name, [0, data.hex()])[0] += 1
         return said
 
@@ -289,18 +289,21 @@ def _curves(edges: Mapping[str, Mapping[str, list]], agents: Sequence[str]) -> l
 
 
 def _bad(records: Sequence[dict]) -> list[str]:
-    lines = []
+    died = [t for t in records if "died" in t]
+    signals = [n for t in records for kind, (n, _) in t.get("bad", {}).items() if "signal" in kind]
+    lines = [
+        f"{len(died)} of {len(records)} trials died, which are left out; {sum(signals):,} inputs "
+        "ended by a signal. An input without end passed more than 200,000 places.",
+        "",
+    ]
     for p in sorted({t["program"] for t in records}):
         mine = [t for t in records if t["program"] == p]
-        died = [t for t in mine if "died" in t]
-        if died:
-            lines.append(f"- {p}: {len(died)} of {len(mine)} trials died, which are left out.")
         for kind in sorted({k for t in mine for k in t.get("bad", {})}):
             having = [t["bad"][kind][0] for t in mine if kind in t.get("bad", {})]
             lines.append(
                 f"- {p}: {kind}, {sum(having):,} inputs in {len(having)} of {len(mine)} trials."
             )
-    return lines or ["Nothing: no signal, no input without end."]
+    return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
