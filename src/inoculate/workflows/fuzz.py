@@ -24,8 +24,12 @@ from inoculate.fuzzing.running.journal import Journal
 from inoculate.fuzzing.running.limits import Limits, end_all, network_cut
 from inoculate.fuzzing.running.mutation_server import MutationServer
 from inoculate.fuzzing.running.native import AflRun, NativeReplay, Program
+from inoculate.fuzzing.running.native_tracer import NativeTracer
+from inoculate.fuzzing.running.passed import Tracer
 from inoculate.fuzzing.running.python_run import AtherisRun, PythonReplay, PythonTarget
+from inoculate.fuzzing.running.python_tracer import PythonTracer
 from inoculate.fuzzing.running.rounds import Rounds
+from inoculate.fuzzing.running.tracing import Tracing
 from inoculate.workflows.fuzz_policy import agent_named
 from inoculate.workflows.fuzz_request import DICTIONARY, JOURNAL, Form, FuzzRequest, tokens_of
 from inoculate.workflows.fuzz_run import Fuzzed as Fuzzed
@@ -149,9 +153,10 @@ def _opened(request: FuzzRequest, journal: Journal, status: Status) -> Iterator[
         server = MutationServer(rounds)
         stack.callback(server.clear)
         place = _Place(folder, mark, server.path, size, stack)
-        request, engine, replay = make(request, place)
+        request, engine, replay, tracer = make(request, place)
         stack.enter_context(server)
-        yield Run(request, journal, server, engine, Triage(request.out, replay), status)
+        tracing, triage = Tracing(tracer, server), Triage(request.out, replay)
+        yield Run(request, journal, server, engine, tracing, triage, status)
 
 
 @contextmanager
@@ -183,7 +188,7 @@ def _end_all(mark: str) -> None:
         end_all(mark + who)
 
 
-_Made = tuple[FuzzRequest, Engine, Callable[[bytes], Ending | None]]
+_Made = tuple[FuzzRequest, Engine, Callable[[bytes], Ending | None], Tracer]
 
 
 def _native(request: FuzzRequest, place: _Place) -> _Made:
@@ -193,8 +198,10 @@ def _native(request: FuzzRequest, place: _Place) -> _Made:
     again = program
     if request.replay_with is not None:
         again = Program.open(request.replay_with, request.arguments)
-    replays = place.folder / "replays"
-    replays.mkdir()
+    replays, traces = place.folder / "replays", place.folder / "traces"
+    for folder in (replays, traces):
+        folder.mkdir()
+    mark = place.mark + _FUZZER
     engine = AflRun(
         program,
         limits,
@@ -202,10 +209,11 @@ def _native(request: FuzzRequest, place: _Place) -> _Made:
         out=request.out / "afl",
         socket=place.socket,
         folder=place.folder,
-        mark=place.mark + _FUZZER,
+        mark=mark,
         seconds=round(request.seconds) + _MORE_S,
     )
-    return request, engine, NativeReplay(again, limits, replays, place.mark + _REPLAY)
+    replay = NativeReplay(again, limits, replays, place.mark + _REPLAY)
+    return request, engine, replay, NativeTracer(program, limits, traces, mark)
 
 
 def _python(request: FuzzRequest, place: _Place) -> _Made:
@@ -214,22 +222,23 @@ def _python(request: FuzzRequest, place: _Place) -> _Made:
         request.python or "", request.form, request.expected, request.path, limits
     )
     first = next(iter(seeds_of(request.out / SEEDS)), b"")
-    replays, fuzzing = place.folder / "replays", place.folder / "fuzzing"
-    for folder in (replays, fuzzing):
+    replays, fuzzing, traces = (place.folder / n for n in ("replays", "fuzzing", "traces"))
+    for folder in (replays, fuzzing, traces):
         folder.mkdir()
     replay = PythonReplay(target, replays, place.mark + _REPLAY, first=first)
     place.stack.enter_context(closing(replay))
     if request.form == "auto":
         request = replace(request, form=cast(Form, replay.form))
         request.write()
+    target, mark = replace(target, form=replay.form), place.mark + _FUZZER
     engine = AtherisRun(
-        replace(target, form=replay.form),
+        target,
         seeds=request.out / SEEDS,
         out=request.out,
         socket=place.socket,
         folder=fuzzing,
-        mark=place.mark + _FUZZER,
+        mark=mark,
         seconds=round(request.seconds) + _MORE_S,
         max_size=place.size,
     )
-    return request, engine, replay
+    return request, engine, replay, PythonTracer(target, traces, mark)

@@ -12,6 +12,7 @@ from inoculate.fuzzing.operators import MAX_INPUT
 from inoculate.fuzzing.running.engine import Engine
 from inoculate.fuzzing.running.journal import Journal
 from inoculate.fuzzing.running.mutation_server import MutationServer
+from inoculate.fuzzing.running.tracing import Tracing
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
 from inoculate.workflows.fuzz_seeds import SEEDS, name_of
 
@@ -56,6 +57,7 @@ class Run:
         journal: what is known from before; written every second.
         server: makes the mutants.
         engine: runs them.
+        tracing: tells the server's rounds what seeds pass; not begun.
         triage: replays what ended badly.
         status: takes lines for the user.
     """
@@ -64,6 +66,7 @@ class Run:
     journal: Journal
     server: MutationServer
     engine: Engine
+    tracing: Tracing
     triage: Triage
     status: Status
     new: int = field(default=0, init=False)
@@ -97,26 +100,39 @@ class Run:
         if left <= 0 or stop():
             self.status("its time is spent; --time gives it more" if left <= 0 else "stopped")
             return
-        began, restarts = time.monotonic(), 0
-        try:
-            self.engine.start()
-            while time.monotonic() - began < left and not stop() and not self._enough():
-                if self.server.failed is not None:
-                    raise self.server.failed
-                if (problem := self.engine.problem()) is not None:
-                    restarts += 1
-                    if problem or restarts > _MOST_RESTARTS:
-                        raise InputError(problem or "the target ends each time it is started")
-                    self.engine.start()
-                self.engine.hold_memory()
-                self._judge_next(pool)
+        began = time.monotonic()
+        with self.tracing:
+            try:
+                self.engine.start()
+                restarts = 0
+                while time.monotonic() - began < left and not stop() and not self._enough():
+                    restarts += self._kept_at_work(restarts)
+                    self.engine.hold_memory()
+                    self._judge_next(pool)
+                    self.journal.seconds = before + time.monotonic() - began
+                    self._save()
+                    time.sleep(_POLL_S)
+            finally:
+                self.engine.stop()
                 self.journal.seconds = before + time.monotonic() - began
-                self._save()
-                time.sleep(_POLL_S)
-        finally:
-            self.engine.stop()
-            self.journal.seconds = before + time.monotonic() - began
-            self._save(now=True)
+                self._save(now=True)
+        if self.tracing.problem is not None:
+            self.status(f"what seeds cost is not known: {self.tracing.problem}")
+
+    def _kept_at_work(self, restarts: int) -> bool:
+        """Start the fuzzer again where it may be; return whether it was.
+
+        Raises:
+            InputError: it may not be.
+        """
+        if self.server.failed is not None:
+            raise self.server.failed
+        if (problem := self.engine.problem()) is None:
+            return False
+        if problem or restarts >= _MOST_RESTARTS:
+            raise InputError(problem or "the target ends each time it is started")
+        self.engine.start()
+        return True
 
     def _enough(self) -> bool:
         most = self.request.executions

@@ -113,17 +113,70 @@ def test_a_seed_that_was_shortened_keeps_what_is_known_of_it():
     assert all(at < 2 for at in seed.hot)
 
 
+def traced(rounds, edges_of):
+    wanted = rounds.passed.wanted(64, 64)
+    rounds.passed.note(wanted, [edges_of(one.data) for one in wanted])
+    return [one.data for one in wanted if one.seed is not None]
+
+
+def test_seeds_are_traced_once_and_until_then_like_what_they_were_made_of():
+    rounds = Rounds(fixed(), seed=1)
+    made = rounds.make("id:0", b"hello")
+    assert traced(rounds, lambda data: {3: 6, 4: 1}) == [b"hello"]
+    rounds.settle(ROUND, [Kept(3, "id:7", NEW_EDGES)])
+    parent, child = rounds.corpus.seeds
+    assert (parent.steps, parent.rarest, rounds.corpus.rarity(parent)) == (7, 3, 1)
+    assert (child.steps, child.rarest) == (7, 3)
+    assert traced(rounds, lambda data: {3: 1, 4: 1, 5: 1}) == [made[3]]
+    # the child, and a mutant that stands for sixteen
+    assert (child.steps, parent.steps, rounds.corpus.rarity(parent)) == (3, 7, 18)
+    rounds.make("id:0", b"hello")
+    assert traced(rounds, lambda data: None) == []
+
+
+def test_a_seed_that_was_shortened_is_traced_again():
+    rounds = Rounds(fixed(), seed=1)
+    rounds.make("id:0", b"hello")
+    traced(rounds, lambda data: {3: 6})
+    rounds.make("id:0", b"he")
+    assert rounds._named["id:0"].steps == 6
+    assert traced(rounds, lambda data: {3: 2}) == [b"he"]
+    assert rounds._named["id:0"].steps == 2
+
+
+def test_a_policy_with_a_taste_for_cost_or_rarity_gets_such_seeds():
+    for liked, most in (("cost", b"B"), ("rarity", b"C")):
+        policy = fixed("any")
+        weight = 99.0 if liked == "cost" else -99.0
+        policy.taste = tuple(weight * (name == liked) for name in SEED_SEEN)
+        rounds = Rounds(policy, seed=1)
+        for byte in (b"A", b"B", b"C"):
+            rounds.offer(byte.decode(), byte * 9)
+        costs = {b"A": {1: 1}, b"B": {1: 99}, b"C": {1: 1, 2: 1}}
+        traced(rounds, lambda data, costs=costs: costs[data[:1]])
+        starts = []
+        for _ in range(20):
+            rounds.make("A", b"A" * 9)
+            starts.append(rounds._parent.data[:1])
+            rounds.settle(ROUND, [])
+        assert set(starts[1:]) == {most}
+
+
 def test_what_was_learned_is_there_again_and_the_bytes_come_from_the_fuzzer():
     first = Rounds(Uniform().adapt(SPACE, seed=4), seed=4)
     for _ in range(5):
         first.make("id:0", b"hello world")
         first.settle(ROUND, [Kept(1, "id:1", NEW_EDGES)])
+    traced(first, lambda data: {3: 6, 9: 1} if data == b"hello world" else {3: 1})
     memory, attributes = first.memory(), first.attributes()
     again = Rounds(Uniform().adapt(SPACE, seed=4), seed=4)
     again.remember(memory, attributes)
     again.fill({"id:0": b"hello world"}.get)
     assert again.history.executions == 5 * ROUND
-    assert [s.data for s in again.corpus.seeds] == [b"hello world"]
+    (seed,) = again.corpus.seeds
+    assert (seed.data, seed.steps, seed.rarest) == (b"hello world", 7, 9)
+    assert again.corpus.rarity(seed) == first.corpus.rarity(seed) > 0
+    assert again.passed.wanted(64, 64) == []
     for name in memory:
         np.testing.assert_array_equal(memory[name], again.memory()[name])
     assert again.policy.act(np.zeros(SPACE.n_observed)) == first.policy.act(
@@ -131,7 +184,9 @@ def test_what_was_learned_is_there_again_and_the_bytes_come_from_the_fuzzer():
     )
 
 
-@pytest.mark.parametrize("broken", ["history/tries", "history/rest", "attributes"])
+@pytest.mark.parametrize(
+    "broken", ["history/tries", "history/rest", "passed/hits", "attributes", "steps"]
+)
 def test_a_damaged_memory_is_told(broken):
     rounds = Rounds(fixed(), seed=1)
     rounds.make("id:0", b"hello")
@@ -139,6 +194,8 @@ def test_a_damaged_memory_is_told(broken):
     memory, attributes = rounds.memory(), rounds.attributes()
     if broken == "attributes":
         attributes["id:0"] = ["x"]
+    elif broken == "steps":
+        attributes["id:0"] = [0] * 8 + [[]]
     else:
         del memory[broken]
     with pytest.raises(ArtifactError):

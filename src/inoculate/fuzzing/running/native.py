@@ -150,6 +150,21 @@ class NativeReplay:
         )
 
 
+def afl_limits(program: Program, limits: Limits) -> list[str]:
+    """Return the arguments by which AFL++'s tools hold an execution of a program to limits."""
+    memory = "none" if program.sanitized else str(limits.memory_bytes >> 20)
+    return ["-m", memory, "-t", str(round(1000 * limits.timeout_s))]
+
+
+def asan_options(limits: Limits) -> str:
+    """Return the options of AddressSanitizer that AFL++'s tools ask for, and a limit."""
+    megabytes = max(limits.memory_bytes >> 20, 1)
+    return (
+        "abort_on_error=1:symbolize=0:detect_leaks=0:"
+        f"allocator_may_return_null=0:max_allocation_size_mb={megabytes}"
+    )
+
+
 @dataclass(eq=False)
 class AflRun(Engine):
     """AFL++ at work, with its mutants from a ``MutationServer``.
@@ -190,9 +205,8 @@ class AflRun(Engine):
         (modules / "socket").write_text(str(self.socket), encoding="utf-8")
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
-        memory = "none" if self.program.sanitized else str(self.limits.memory_bytes >> 20)
-        command = [afl, "-i", str(self.seeds), "-o", str(self.out), "-m", memory]
-        command += ["-t", str(round(1000 * self.limits.timeout_s)), "-V", str(self.seconds)]
+        command = [afl, "-i", str(self.seeds), "-o", str(self.out), "-V", str(self.seconds)]
+        command += afl_limits(self.program, self.limits)
         log = (self.out.parent / "afl.log").open("wb")
         with log:
             self._process = subprocess.Popen(  # noqa: S603 - a list, of what the user named
@@ -206,7 +220,6 @@ class AflRun(Engine):
             )
 
     def _settings(self, modules: Path) -> dict[str, str]:
-        megabytes = max(self.limits.memory_bytes >> 20, 1)
         return {
             "AFL_PYTHON_MODULE": _MODULE,
             "PYTHONPATH": str(modules),
@@ -219,8 +232,7 @@ class AflRun(Engine):
             "AFL_SKIP_CRASHES": "1",
             "AFL_HANG_TMOUT": str(round(1000 * self.limits.timeout_s)),
             "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1",
-            "ASAN_OPTIONS": "abort_on_error=1:symbolize=0:detect_leaks=0:"
-            f"allocator_may_return_null=0:max_allocation_size_mb={megabytes}",
+            "ASAN_OPTIONS": asan_options(self.limits),
         }
 
     def problem(self) -> str | None:

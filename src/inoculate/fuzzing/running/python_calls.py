@@ -13,12 +13,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from inoculate.fuzzing.endings.crashes import Ending, Frame
 
 Form = Literal["bytes", "text"]
 
+HANG = "hang"
+"""Kind of the end of what ran into the time limit."""
 # kind of exception -> weakness; all others are CWE-248, an exception that nobody caught
 _CWE = {
     "AssertionError": 617,
@@ -27,7 +29,7 @@ _CWE = {
     "ZeroDivisionError": 369,
     "IndexError": 129,
     "UnboundLocalError": 457,
-    "hang": 400,
+    HANG: 400,
 }
 _UNCAUGHT, _NULL = 248, 476
 _AGAIN_S = 0.05
@@ -35,6 +37,7 @@ _MOST_FRAMES = 300
 _TRACE_LIMIT = 40
 _DETAIL_CHARS = 300
 _TRACE_CHARS = 64_000
+_HASHED = (1 << 24) - 1
 
 
 class _Overtime(BaseException):
@@ -75,7 +78,7 @@ class Function:
             finally:
                 signal.setitimer(signal.ITIMER_PROF, 0)
         except _Overtime as err:
-            return self._ending("hang", "ran into the time limit", err)
+            return self._ending(HANG, "ran into the time limit", err)
         except self._expected:
             return None
         except KeyboardInterrupt:
@@ -97,6 +100,44 @@ class Function:
         except Exception:  # an exception's own __str__ is the target's code
             trace = detail
         return Ending(kind, detail, frames, trace[-_TRACE_CHARS:], cwe_of(kind, detail))
+
+
+class Lines:
+    """Counts lines of a package that follow each other, while it is entered; a context manager.
+
+    Args:
+        top: the package.
+
+    Attributes:
+        passed: how often each pair of lines was passed, by 24 bits of its hash.
+    """
+
+    def __init__(self, top: str) -> None:
+        self.passed: dict[int, int] = {}
+        self._top = top
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
+        del event, arg
+        module = str(frame.f_globals.get("__name__", ""))
+        return self._line if module.split(".")[0] == self._top else None
+
+    def _line(self, frame: FrameType, event: str, arg: Any) -> Any:
+        del arg
+        if event == "line":
+            code = frame.f_code
+            # of whole numbers, whose hash is the same in every process
+            here = hash((len(code.co_filename), code.co_firstlineno, frame.f_lineno)) & _HASHED
+            edge, self._last = here ^ self._last >> 1, here
+            self.passed[edge] = self.passed.get(edge, 0) + 1
+        return self._line
 
 
 def _said(err: BaseException) -> str:

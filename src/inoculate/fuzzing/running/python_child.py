@@ -6,6 +6,7 @@ References:
     Google, Atheris 3, README, "Custom mutators". LLVM, libFuzzer, "Options".
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import hashlib
@@ -29,7 +30,15 @@ from typing import Any
 from inoculate.fuzzing.endings.crashes import Ending
 from inoculate.fuzzing.running.afl_module import NEW_COUNTS, NEW_CRASH, NEW_EDGES, Asker, Line
 from inoculate.fuzzing.running.limits import Watch
-from inoculate.fuzzing.running.python_calls import Form, Function, forget, form_of, found
+from inoculate.fuzzing.running.python_calls import (
+    HANG,
+    Form,
+    Function,
+    Lines,
+    forget,
+    form_of,
+    found,
+)
 
 HEAD = struct.Struct("=QQ")
 """What stands before the input in the file of the last one: number of the call, size or -1."""
@@ -124,7 +133,8 @@ def main() -> None:
 
     It holds ``function``, ``form``, ``timeout_s``, ``memory_bytes``, ``expected``, ``path`` (more
     places of modules); to fuzz also ``socket``, ``corpus``, ``seeds``, ``crashes``, ``last``,
-    ``log``, ``max_len``, ``seconds``; to replay ``line``, a descriptor.
+    ``log``, ``max_len``, ``seconds``; to replay ``line``, a descriptor, and ``trace``, whether
+    what inputs pass is asked for.
     """
     config = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     sys.path[:0] = config["path"]
@@ -209,12 +219,12 @@ def _answer(config: dict[str, Any], function: Function, data: bytes) -> bytes:
         said = fault.read(1 << 16).decode("utf-8", "replace")
         answer = {"code": code, "timed_out": timed_out, "said": said}
         if code == 0:
-            answer["ending"] = json.loads(told.read() or b"null")
+            answer["passed" if config["trace"] else "ending"] = json.loads(told.read() or b"null")
         return json.dumps(answer).encode()
 
 
 def _in_child(
-    config: dict[str, Any], function: Function, data: bytes, told: int, fault: int
+    config: dict[str, Any], function: Function, data: bytes, into: int, fault: int
 ) -> None:
     """Call the function, write down how it ended, and end."""
     try:
@@ -227,10 +237,14 @@ def _in_child(
         faulthandler.register(signal.SIGXCPU, fault, chain=True)
         most = 2 + math.ceil(2 * config["timeout_s"])
         resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
-        ending = function(data)
+        with Lines(function.top) if config["trace"] else contextlib.nullcontext() as lines:
+            ending = function(data)
         resource.setrlimit(resource.RLIMIT_AS, resource.getrlimit(resource.RLIMIT_AS)[1:] * 2)
-        written = json.dumps(asdict(ending) if ending else None)
-        os.write(told, written.encode("utf-8", "replace"))
+        told: Any = asdict(ending) if ending else None
+        if lines is not None:  # of one without an end, what it passed says nothing
+            told = None if ending and ending.kind == HANG else lines.passed
+        written = json.dumps(told)
+        os.write(into, written.encode("utf-8", "replace"))
         os._exit(0)
     finally:
         os._exit(111)

@@ -94,6 +94,61 @@ def _start(
     )
 
 
+class Caller:
+    """The child that calls a function with one input after another, and the line to it.
+
+    Args:
+        target: the function.
+        folder: temporary, of its own.
+        mark: of the run.
+        first: a seed, to find out what the function takes.
+        trace: it answers with what inputs pass, in place of how they end.
+
+    Attributes:
+        form: what the function is called with.
+
+    Raises:
+        InputError: there is no such function.
+    """
+
+    def __init__(
+        self, target: PythonTarget, folder: Path, mark: str, *, first: bytes, trace: bool = False
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        more = {"line": theirs.fileno(), "first": first.hex(), "trace": trace}
+        descriptors = (theirs.fileno(),)
+        self._process = _start(target.config() | more, folder, mark, descriptors=descriptors)
+        theirs.close()
+        ours.settimeout(_START_S)
+        self._line = Line(ours)
+        try:
+            state, told = self._line.take()
+        except OSError as err:
+            self.close()
+            raise InputError(f"{target.function}: its module does not finish importing") from err
+        if state != b"ready":
+            self.close()
+            raise InputError(told.decode("utf-8", "replace"))
+        self.form = told.decode()
+        ours.settimeout(None)
+
+    def ask(self, data: bytes) -> dict[str, Any]:
+        """Return what the child tells of an input.
+
+        Raises:
+            OSError: the target ended what asked it, too.
+        """
+        self._line.send([data])
+        (packed,) = self._line.take()
+        return dict(json.loads(packed))
+
+    def close(self) -> None:
+        """End it."""
+        self._line.close()
+        end_group(self._process.pid)
+        self._process.wait()
+
+
 class PythonReplay:
     """Calls a function with one input after another, each in a process of its own.
 
@@ -117,34 +172,17 @@ class PythonReplay:
         self._open()
 
     def _open(self) -> None:
-        target = self._target
-        ours, theirs = socket.socketpair()
-        config = target.config() | {"line": theirs.fileno(), "first": self._first.hex()}
-        self._process = _start(config, self._folder, self._mark, descriptors=(theirs.fileno(),))
-        theirs.close()
-        ours.settimeout(_START_S)
-        self._line = Line(ours)
-        try:
-            state, told = self._line.take()
-        except OSError as err:
-            self.close()
-            raise InputError(f"{target.function}: its module does not finish importing") from err
-        if state != b"ready":
-            self.close()
-            raise InputError(told.decode("utf-8", "replace"))
-        self.form = told.decode()
-        ours.settimeout(None)
+        self._caller = Caller(self._target, self._folder, self._mark, first=self._first)
+        self.form = self._caller.form
 
     def __call__(self, data: bytes) -> Ending | None:
         """Return how an input ended, None where it ended well."""
         try:
-            self._line.send([data])
-            (packed,) = self._line.take()
-        except OSError:  # the target ended what asked it, too
+            return self._ending(self._caller.ask(data))
+        except OSError:
             self.close()
             self._open()
             return Ending("exit", "the process that called it was ended as well", (), "", _UNCAUGHT)
-        return self._ending(json.loads(packed))
 
     def _ending(self, told: dict[str, Any]) -> Ending | None:
         ending = told.get("ending")
@@ -174,9 +212,7 @@ class PythonReplay:
 
     def close(self) -> None:
         """End it."""
-        self._line.close()
-        end_group(self._process.pid)
-        self._process.wait()
+        self._caller.close()
 
 
 @dataclass(eq=False)

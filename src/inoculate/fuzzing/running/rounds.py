@@ -2,8 +2,9 @@
 
 The fuzzer offers a seed and says which mutants it kept. The policy chooses how a seed is mutated,
 and by what rule the next one is chosen among those that were kept. One rule is left to the fuzzer:
-``rarest``, since it alone knows how often an edge was touched; AFL++'s favoured seeds and
-libFuzzer's entropic schedule both prefer rare ones.
+``rarest``, since it alone counts every input that touched an edge; AFL++'s favoured seeds and
+libFuzzer's entropic schedule both prefer rare ones. What a taste sees of a seed's cost and rarity
+is of ``Passed``, an estimate.
 """
 
 import random
@@ -20,12 +21,13 @@ from inoculate.fuzzing.corpus import SEED_RULES, Corpus, Seed
 from inoculate.fuzzing.history import BUG_WORTH, ROUND, History, Round, worth
 from inoculate.fuzzing.operators import Material, Mutator
 from inoculate.fuzzing.running.afl_module import NEW_CRASH
+from inoculate.fuzzing.running.passed import Passed
 
 _MAX_SEEDS = 2048
 _MAX_SEED_BYTES = 64 << 20
 _LEAST = b"\0"
 _THEIRS = SEED_RULES.index("rarest")
-_NUMBERS = ("born", "depth", "near", "chosen", "finds")
+_NUMBERS = ("born", "depth", "near", "chosen", "finds", "steps", "rarest", "path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Rounds:
 
     Attributes:
         known: edges touched so far, as far as the fuzzer tells.
+        passed: what seeds and mutants pass, as far as they are traced.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Rounds:
         self.policy = policy
         self.history = History()
         self.known = 0
+        self.passed = Passed(f"{seed}/passed")
         self._seed = seed
         self._dictionary = list(dictionary)
         self._max_size = max_size
@@ -81,7 +85,7 @@ class Rounds:
     def _begin(self) -> None:
         # not a state to restore, yet no draw comes twice: what was run has moved on
         rng = random.Random(f"{self._seed}/{self.history.executions}")  # noqa: S311
-        self.corpus = Corpus(rng)
+        self.corpus = Corpus(rng, self.passed.hits)
         self.corpus.taste = self.policy.taste
         self.corpus.seeds = list(self._named.values())
         self.mutator = Mutator(rng, self._dictionary, max_size=self._max_size)
@@ -95,6 +99,7 @@ class Rounds:
         """
         if self._action is None:
             return
+        self.passed.ran([data for data, _ in self._made[:ran]])
         gain = sum(one.worth for one in kept)
         for one in kept:
             if 0 <= one.index < len(self._made) and one.what != NEW_CRASH:
@@ -138,6 +143,7 @@ class Rounds:
         self._add(one.name, Seed(
             data, born=self.history.executions, depth=parent.depth + 1,
             near=struck[-1] if struck else -1, hot=[at for at in parent.hot if at < len(data)],
+            steps=parent.steps, rarest=parent.rarest,  # likely, until it was traced
         ))  # fmt: skip
 
     def offer(self, name: str, data: bytes) -> None:
@@ -167,6 +173,8 @@ class Rounds:
             for number in _NUMBERS:
                 setattr(fresh, number, getattr(known, number))
             fresh.hot = [at for at in known.hot if at < len(data)]
+            if known.data:
+                fresh.path = 0
         self._add(name, fresh)
         return fresh
 
@@ -175,6 +183,8 @@ class Rounds:
         self._named[name] = seed
         self.corpus.seeds.append(seed)
         self._bytes += len(seed.data)
+        if not seed.path:
+            self.passed.enter(seed)
         while len(self._named) > 1 and (
             len(self._named) > _MAX_SEEDS or self._bytes > _MAX_SEED_BYTES
         ):
@@ -188,9 +198,16 @@ class Rounds:
 
     def memory(self) -> dict[str, npt.NDArray[Any]]:
         """Return all that policy and history have learned."""
-        mine = {f"history/{name}": array for name, array in self.history.memory().items()}
-        theirs = {f"policy/{name}": np.asarray(a) for name, a in self.policy.memory().items()}
-        return mine | theirs
+        parts = {
+            "history": self.history.memory(),
+            "passed": self.passed.memory(),
+            "policy": self.policy.memory(),
+        }
+        return {
+            f"{kind}/{name}": np.asarray(array)
+            for kind, arrays in parts.items()
+            for name, array in arrays.items()
+        }
 
     def attributes(self) -> dict[str, list[Any]]:
         """Return what is known of the seeds, without their bytes, as JSON holds it."""
@@ -207,16 +224,19 @@ class Rounds:
         Raises:
             ArtifactError: they are not of that form.
         """
-        parts: dict[str, dict[str, npt.NDArray[Any]]] = {"history": {}, "policy": {}}
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {"history": {}, "passed": {}, "policy": {}}
         for name, array in memory.items():
             kind, _, rest = name.partition("/")
             parts.setdefault(kind, {})[rest] = array
         try:
             self.history.remember(parts["history"])
+            self.passed.remember(parts["passed"])
             for name, (*numbers, hot) in attributes.items():
                 self._named[name] = seed = Seed(b"", hot=[int(at) for at in hot])
                 for number, value in zip(_NUMBERS, numbers, strict=True):
                     setattr(seed, number, int(value))
+                if seed.steps < 1:
+                    raise ValueError(f"{name} passes {seed.steps} places")
         except (KeyError, ValueError, TypeError) as err:
             raise ArtifactError(f"what the policy remembered is damaged: {err}") from err
         self.policy.remember(parts["policy"])
