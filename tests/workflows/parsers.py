@@ -46,13 +46,13 @@ int main(int argc, char **argv) {
 ADDRESS = {"AFL_USE_ASAN": "1"}
 
 
-def build(folder, name, *flags, compiler="afl-clang-fast", env=None):
+def build(folder, name, *flags, compiler="afl-clang-fast", env=None, source=SOURCE):
     """Build a program and return its path; skip where the compiler is missing."""
     found = shutil.which(compiler)
     if found is None:
         pytest.skip(f"{compiler} is not installed; .ci/run installs it from Debian's afl++")
     file = folder / "parser.c"
-    file.write_text(SOURCE)
+    file.write_text(source)
     subprocess.run(
         [found, *flags, "-g", "-O1", "-w", "-o", str(folder / name), str(file)],
         check=True, capture_output=True, timeout=120,

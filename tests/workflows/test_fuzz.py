@@ -2,14 +2,8 @@
 
 import fcntl
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,9 +13,9 @@ from inoculate.fuzzing.running.journal import Journal
 from inoculate.workflows.fuzz import fuzz, resume
 from inoculate.workflows.fuzz_report import report_of
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
+from inoculate.workflows.fuzz_seeds import name_of
+from tests.workflows.fuzz_kills import command_lines, killed
 from tests.workflows.parsers import ADDRESS, build
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -118,18 +112,10 @@ def test_memory_is_held_to_its_limit_with_and_without_a_sanitizer(request_, tmp_
 def test_a_killed_run_goes_on_with_nothing_lost(request_):
     out = request_.out
     arguments = [
-        "fuzz", "--target", str(request_.target), "--input-file", "@@", "--seeds",
-        str(request_.seeds[0]), "--time", "10m", "-o", str(out), "--timeout", "500ms",
+        "--target", str(request_.target), "--input-file", "@@", "--seeds", str(request_.seeds[0]),
+        "--timeout", "500ms",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inoculate.cli.main", *arguments],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT,
-    )  # fmt: skip
-    try:
-        wait_for(lambda: (out / JOURNAL).exists() and found(out) and Journal.read(out / JOURNAL))
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    killed(out, arguments, until=lambda: (out / JOURNAL).exists() and found(out))
     before = Journal.read(out / JOURNAL)
     kept = {p.read_bytes() for p in (out / "afl" / "default" / "queue").glob("id:*")}
     inputs = {(p / "input").read_bytes() for p in folders(out / "findings")}
@@ -149,29 +135,68 @@ def test_a_killed_run_goes_on_with_nothing_lost(request_):
     assert not any("inoculate-fuzz" in text for text in command_lines())
 
 
+COUNTS = r"""
+#include <stdio.h>
+volatile int sum;
+int main(int argc, char **argv) {
+  unsigned char b[4096];
+  FILE *f = fopen(argv[1], "rb");
+  size_t n = f ? fread(b, 1, sizeof b, f) : 0;
+  if (n > 4 && b[0] == 'Q' && b[4] == '!') sum = 7;
+  for (size_t i = 0; i < n; i++) if (b[i] == 'l') sum++;
+  return 0;
+}
+"""
+
+
+def test_what_a_seed_costs_and_how_rare_it_is_is_seen_and_kept_over_a_kill(request_, tmp_path):
+    program = build(tmp_path, "counts", source=COUNTS)
+    seeds = {b"xyz": "plain", b"l" * 50: "costly", b"Qxyz!": "rare"}
+    for data, name in seeds.items():
+        (tmp_path / "seeds" / name).write_bytes(data)
+    (tmp_path / "seeds" / "note").unlink()
+    out = request_.out
+    arguments = ["--target", str(program), "--input-file", "@@", "--agent", "hierarchical_bandit"]
+    killed(out, [*arguments, "--seeds", str(tmp_path / "seeds")], until=lambda: estimated(out))
+    before = Journal.read(out / JOURNAL)
+    of = {name: before.attributes[name_of(data)] for data, name in seeds.items()}
+    steps, rarest = {n: a[5] for n, a in of.items()}, {n: a[6] for n, a in of.items()}
+    assert steps["costly"] > 2 * steps["plain"]
+    hits = hits_of(before)
+    assert hits[rarest["rare"]] < 0.5 * max(hits.values())
+    assert max(hits.values()) <= 1.1 * before.memory["history/rest"][0] + len(before.attributes)
+
+    resume(out, seconds=before.seconds + 0.5)
+    after = Journal.read(out / JOURNAL)
+    # but for what AFL++ shortens, which is traced again
+    traced = {name: numbers[5:8] for name, numbers in before.attributes.items() if numbers[7]}
+    same = [after.attributes[name][5:8] == told for name, told in traced.items()]
+    assert sum(same) > 0.5 * len(same) and len(same) > len(seeds)
+    again = hits_of(after)
+    assert all(again[edge] >= hits[edge] for edge in hits)
+
+
+def hits_of(journal):
+    edges, hits = (journal.memory[f"passed/{part}"].tolist() for part in ("edges", "hits"))
+    return dict(zip(edges, hits, strict=True))
+
+
+def estimated(out):
+    """Return whether mutants were traced, and every seed, by what the journal says."""
+    if not (out / JOURNAL).exists():
+        return False
+    journal = Journal.read(out / JOURNAL)
+    hits = journal.memory.get("passed/hits", [])
+    traced = [numbers[7] for numbers in journal.attributes.values()]
+    return len(hits) and hits.max() > 1000 and sum(map(bool, traced)) >= 0.8 * len(traced)
+
+
 def test_two_runs_do_not_share_a_folder(request_):
     fuzz(replace(request_, executions=1))
     with (request_.out / "lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="at work there already"):
             resume(request_.out)
-
-
-def wait_for(what, seconds=300.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return
-        time.sleep(0.1)
-    raise AssertionError("not in time")
-
-
-def command_lines():
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield entry.read_bytes().decode("utf-8", "replace")
-        except OSError:
-            continue
 
 
 def test_a_run_is_not_begun_where_one_is_already(request_):

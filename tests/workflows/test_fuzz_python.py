@@ -1,5 +1,6 @@
 """Fuzzing Python from end to end: a small package with planted bugs."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from inoculate.fuzzing.running.journal import Journal
 from inoculate.workflows.fuzz import fuzz, resume
 from inoculate.workflows.fuzz_report import report_of
 from inoculate.workflows.fuzz_request import JOURNAL, FuzzRequest
+from tests.workflows.fuzz_kills import command_lines, killed
 from tests.workflows.parsers import package
 
 pytest.importorskip("atheris", reason="atheris has no wheel for this platform; the extra fuzz")
@@ -64,6 +66,53 @@ def test_a_run_goes_on_where_it_was(request_):
     assert tries[0] > 0 and after.memory["history/rest"][0] >= before.memory["history/rest"][0]
     # the form that was found out is kept, and no longer guessed
     assert FuzzRequest.read(request_.out).form == "text"
+
+
+def test_a_killed_run_goes_on_with_nothing_lost(request_):
+    out, code = request_.out, request_.path[0]
+    arguments = ["--python", "notes.loads", "--seeds", str(request_.seeds[0]), "--timeout", "300ms"]
+    seen = {}
+
+    def there():
+        if not (out / JOURNAL).exists():
+            return False
+        journal = Journal.read(out / JOURNAL)
+        if not seen and executions(journal) and list(folders(out / "findings")):
+            seen["at"], seen["journal"] = time.monotonic(), journal
+        return seen and time.monotonic() - seen["at"] > 3.0 and traced(journal) > 3
+
+    killed(out, arguments, until=there, cwd=code)
+    before = Journal.read(out / JOURNAL)
+    # 3 s later, so that what the journal holds is not older than 2
+    assert before.seconds >= seen["journal"].seconds + 1.0
+    assert executions(before) > executions(seen["journal"])
+    corpus = {p.name for p in (out / "corpus").iterdir()}
+    inputs = {(p / "input").read_bytes() for p in folders(out / "findings")}
+    crashes = {p.name for p in (out / "crashes").iterdir() if not p.name.startswith(".")}
+    assert corpus and inputs and crashes
+
+    resume(out, seconds=before.seconds + 3.0)
+    after = Journal.read(out / JOURNAL)
+    assert after.starts == 2 and after.seconds > before.seconds + 2.5
+    assert executions(after) > executions(before)
+    assert after.memory["history/tries"].sum() > before.memory["history/tries"].sum() * 0.98
+    assert corpus <= {p.name for p in (out / "corpus").iterdir()}
+    assert inputs <= {(p / "input").read_bytes() for p in folders(out / "findings")}
+    assert crashes <= {p.name for p in (out / "crashes").iterdir()}
+    assert before.triaged <= after.triaged
+    for name, numbers in before.attributes.items():
+        if numbers[7] and name in after.attributes:
+            assert after.attributes[name][5:8] == numbers[5:8]
+    assert sum(after.memory["passed/hits"]) >= sum(before.memory["passed/hits"]) > 0
+    assert not any("inoculate-fuzz" in text for text in command_lines())
+
+
+def executions(journal):
+    return journal.memory["history/rest"][0] if journal.memory else 0
+
+
+def traced(journal):
+    return sum(bool(numbers[7]) for numbers in journal.attributes.values())
 
 
 def test_a_function_that_is_not_there_is_told_in_one_line(request_):

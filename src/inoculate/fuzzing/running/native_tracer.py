@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from inoculate.errors import MissingExtraError
 from inoculate.fuzzing.running.limits import Limits, end_all, environment, fenced, run
@@ -34,6 +35,8 @@ class NativeTracer(Tracer):
         folder: temporary, where it runs.
         mark: of the fuzzer, which holds the memory of a sanitizer's build.
     """
+
+    fewest: ClassVar[int] = 8
 
     program: Program
     limits: Limits

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,13 @@ _SAMPLE = 64
 
 
 class Tracer(ABC):
-    """Runs inputs under the limits of a run, and tells what they pass."""
+    """Runs inputs under the limits of a run, and tells what they pass.
+
+    Attributes:
+        fewest: mutants at a time, where fewer cost as much.
+    """
+
+    fewest: ClassVar[int] = 1
 
     @abstractmethod
     def start(self) -> None:

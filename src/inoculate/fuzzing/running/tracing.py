@@ -12,7 +12,7 @@ from inoculate.fuzzing.running.passed import Tracer
 SEEDS_SHARE, MUTANTS_SHARE = 0.1, 0.03
 """Most of the time that seeds and mutants are traced in, the first second of seeds aside."""
 _PAUSE_S = 0.5
-_FEWEST, _MOST = 8, 64
+_MOST = 64
 _FIRST_S = 1.0
 _GUESS_S, _LEAST_S, _PACE = 0.05, 1e-4, 0.3
 
@@ -88,8 +88,8 @@ class Tracing:
         passed, lock = self._server.rounds.passed, self._server.lock
         seeds = self._allowed(SEEDS_SHARE * elapsed_s + _FIRST_S - self.seeds.seconds)
         mutants = self._allowed(MUTANTS_SHARE * elapsed_s - self.mutants.seconds)
-        with lock:  # few at a time cost more: each time something has to be started
-            wanted = passed.wanted(seeds, mutants if mutants >= _FEWEST else 0)
+        with lock:
+            wanted = passed.wanted(seeds, mutants if mutants >= self._tracer.fewest else 0)
         if not wanted:
             return
         began = time.monotonic()
