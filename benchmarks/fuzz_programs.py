@@ -183,7 +183,7 @@ class PythonTarget(Target):
     def start(self) -> None:
         self._seen: dict[int, int] = {}
         self._hits: dict[int, int] = {}
-        self._did = Outcome(ENDED, 0, 0, 0, 0, 0, 0, 0)
+        self._did = Outcome(ENDED, 0, 0, 0, 0, 0, 0, 0, 0)
 
     def run(self, data: bytes, path: int) -> int:
         self._counts: dict[int, int] = {}
@@ -233,7 +233,8 @@ class PythonTarget(Target):
             self._hits[edge] = hits = self._hits.get(edge, 0) + 1
             if hits < fewest:
                 rarest, fewest = edge, hits
-        return Outcome(status, 1, edges, counts, self._steps, rarest, len(self._seen), path)
+        touched, known = len(self._counts), len(self._seen)
+        return Outcome(status, 1, edges, counts, touched, self._steps, rarest, known, path)
 
     def outcome(self) -> Outcome:
         return self._did

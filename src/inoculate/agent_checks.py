@@ -26,7 +26,7 @@ from inoculate.fuzzing.trajectories import Trajectory, collect
 from inoculate.task import FloatArray
 
 _LONG = 150
-_QUICK = {"n_iterations": 2, "n_programs": 2, "n_trajectories": 1, "sweeps": 2}
+_QUICK = {"n_iterations": 2, "n_programs": 2, "n_trajectories": 1}
 
 
 class ToyProgram(Environment):

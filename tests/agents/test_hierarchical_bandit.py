@@ -10,32 +10,32 @@ from inoculate.fuzzing.corpus import SEED_SEEN
 
 SPACE = Space((4, 2, 2, 3), n_observed=2)
 SEEN = np.zeros(2, np.float32)
-COST = SEED_SEEN.index("cost")
+BREADTH = SEED_SEEN.index("breadth")
 
 
 class Ladder(Environment):
-    """Operator 3 in region 1 of a dear seed climbs; three rungs end at the bug.
+    """Operator 3 in region 1 of a broad seed climbs; three rungs end at the bug.
 
-    Operator 0 earns as much and leads nowhere. Every other seed is dear.
+    Operator 0 earns as much and leads nowhere. Every other seed is broad.
     """
 
     space, name = SPACE, "ladder-1"
 
     def reset(self, *, seed):
         self.rng, self.at, self.rungs = np.random.default_rng(seed), -1, []
-        self.cost = 0
+        self.breadth = 0
         return SEEN
 
     def seed_seen(self):
-        return tuple(float(self.cost * (name == "cost")) for name in SEED_SEEN)
+        return tuple(float(self.breadth * (name == "breadth")) for name in SEED_SEEN)
 
     def step(self, action):
         self.at += 1
-        climbs = action.operator == 3 and action.region == 1 and self.cost == 1
+        climbs = action.operator == 3 and action.region == 1 and self.breadth == 1
         climbs = climbs and self.rng.random() < 0.3 and len(self.rungs) < 3
-        self.cost = int(self.rng.integers(2))
+        self.breadth = int(self.rng.integers(2))
         if self.taste is not None and action.seed == 0:
-            self.cost = int(self.taste[COST] > 0)
+            self.breadth = int(self.taste[BREADTH] > 0)
         if climbs:
             self.rungs.append(self.at)
         bug = 1 if climbs and len(self.rungs) == 3 else -1
@@ -50,8 +50,8 @@ def agent():
 
 
 def test_seeds_that_led_to_bugs_are_preferred(agent):
-    assert agent.taste_.argmax() == COST
-    assert agent.taste_[COST] > 1.0
+    assert agent.taste_.argmax() == BREADTH
+    assert agent.taste_[BREADTH] > 1.0
 
 
 def test_before_anything_is_known_all_mutations_are_alike(agent):
@@ -105,25 +105,25 @@ def test_most_seeds_are_to_the_taste_and_some_by_a_rule(agent):
 
 
 def test_families_weigh_alike():
-    class Cheap(Ladder):
-        """Climbs from cheap seeds; of another family."""
+    class Narrow(Ladder):
+        """Climbs from narrow seeds; of another family."""
 
-        name = "cheap"
+        name = "narrow"
 
         def seed_seen(self):
             return tuple(-value for value in super().seed_seen())
 
-    programs = [*[Cheap()] * 10, *[Ladder()] * 60]
-    assert abs(HierarchicalBandit().meta_fit(programs, seed=0).taste_[COST]) < 0.5
+    programs = [*[Narrow()] * 10, *[Ladder()] * 60]
+    assert abs(HierarchicalBandit().meta_fit(programs, seed=0).taste_[BREADTH]) < 0.5
 
 
 @pytest.mark.parametrize(
     "broken",
     [
         {},
-        {"taste": np.ones((1, 9))},
-        {"taste": np.full(9, np.nan)},
-        {"taste": np.ones(8)},
+        {"taste": np.ones((1, 4))},
+        {"taste": np.full(4, np.nan)},
+        {"taste": np.ones(3)},
     ],
 )
 def test_a_damaged_state_is_refused(broken):

@@ -162,7 +162,7 @@ def test_the_same_seed_repeats_a_trajectory_exactly(library):
 
 
 def test_a_taste_given_before_the_reset_chooses_the_seeds(library):
-    def sizes(taste):
+    def breadths(taste):
         env = environment(library, executions=8_000)
         env.taste = taste
         env.reset(seed=1)
@@ -170,13 +170,14 @@ def test_a_taste_given_before_the_reset_chooses_the_seeds(library):
         for operator in range(200):
             env.step(Action(operator % len(FAMILIES), 2, 0, 0))
             named = dict(zip(SEED_SEEN, env.seed_seen(), strict=True))
-            found.append(named["size"])
+            found.append(named["breadth"])
         return sum(found) / 200
 
-    small, any_, large = (
-        sizes(taste and [taste * (name == "size") for name in SEED_SEEN]) for taste in (-5, None, 5)
+    few, any_, many = (
+        breadths(taste and [taste * (name == "breadth") for name in SEED_SEEN])
+        for taste in (-5, None, 5)
     )
-    assert small + 0.2 < any_ < large - 0.2
+    assert few + 0.2 < any_ < many - 0.2
 
 
 def test_the_bug_is_found_and_its_ancestors_are_told(library):

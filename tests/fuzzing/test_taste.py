@@ -51,13 +51,15 @@ def test_a_contest_is_a_round_over_rounds_about_the_same_time():
     assert contests(seen, [0], 3, np.random.default_rng(0)) == [], "too early to say"
 
 
-@pytest.mark.parametrize(("what", "best"), [("size", 7), ("depth", 3), ("cost", 5), ("age", 0)])
+@pytest.mark.parametrize(
+    ("what", "best"), [("breadth", 5), ("rarity", 7), ("first", 3), ("age", 0)]
+)
 def test_any_is_to_the_taste_where_there_is_one(what, best):
-    corpus = Corpus(random.Random(0))
-    corpus.seeds = [Seed(b"abcdefgh", born=10 * i) for i in range(9)]
-    corpus.seeds[7].data *= 9
-    corpus.seeds[3].depth = 15
-    corpus.seeds[5].steps = 4096
+    corpus = Corpus(random.Random(0), hits=lambda edge: 9 * edge)
+    corpus.seeds = [Seed(b"abcdefgh", born=10 * i, depth=1) for i in range(9)]
+    corpus.seeds[7].rarest = 1
+    corpus.seeds[3].depth = 0
+    corpus.seeds[5].breadth = 4096
     corpus.taste = [9.0 * (name == what) for name in SEED_SEEN]
     if what == "age":
         corpus.taste = [30.0 * w for w in corpus.taste]
@@ -68,19 +70,18 @@ def test_any_is_to_the_taste_where_there_is_one(what, best):
 
 def test_what_is_seen_of_a_seed_has_a_name_each():
     corpus = Corpus(random.Random(0), hits=lambda edge: 99 if edge == 4 else 0)
-    seed = Seed(b"abc", steps=8, rarest=4, born=1, depth=2, chosen=3, finds=1)
+    seed = Seed(b"abc", rarest=4, breadth=7, born=1, depth=2)
     named = dict(zip(SEED_SEEN, corpus.seen_of(seed, 1000), strict=True))
-    assert named["size"] == named["chosen"] == 2.0
-    assert (named["cost"], named["age"], named["rarity"]) == (3.0, 3.0, 2.0)
-    assert (named["depth"], named["first"], named["finds"]) == (2.0, 0.0, 1.0)
+    assert named == {"first": 0.0, "breadth": 3.0, "age": 3.0, "rarity": 2.0}
+    assert corpus.seen_of(Seed(b"abc"), 1000)[SEED_SEEN.index("first")] == 1.0
 
 
 def test_the_choice_is_by_the_same_numbers_as_are_seen():
     rng = np.random.default_rng(3)
     corpus = Corpus(random.Random(1), hits=lambda edge: edge)
     corpus.seeds = [
-        Seed(bytes(int(n)), steps=int(s) + 1, rarest=int(r), born=int(b), chosen=int(c))
-        for n, s, r, b, c in rng.integers(0, 60, size=(6, 5))
+        Seed(b"a", breadth=int(n), rarest=int(r), born=int(b), depth=int(d % 2))
+        for n, r, b, d in rng.integers(0, 60, size=(6, 4))
     ]
     corpus.taste = rng.normal(size=len(SEED_SEEN)).tolist()
     worth = np.array([corpus.seen_of(s, 500) for s in corpus.seeds]) @ corpus.taste

@@ -102,7 +102,6 @@ class HierarchicalBandit(Agent):
         strength: rounds of average yield that every choice begins with.
         zeal: the taste's weights are multiplied by it: how seldom others are chosen.
         devotion: share of seeds chosen by taste, the others by a rule that is a bandit's.
-        sweeps: times the training programs are fuzzed, first at random, then by the policy so far.
     """
 
     meta_trained: ClassVar[bool] = True
@@ -112,35 +111,30 @@ class HierarchicalBandit(Agent):
         *,
         keep: float = 0.9995,
         pace: float = 0.02,
-        strength: float = 20.0,
+        strength: float = 50.0,
         zeal: float = 3.0,
         devotion: float = 0.95,
-        sweeps: int = 1,
     ) -> None:
         self.keep = keep
         self.pace = pace
         self.strength = strength
         self.zeal = zeal
         self.devotion = devotion
-        self.sweeps = sweeps
         self.taste_ = np.zeros(0)
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
-        """Fuzz every program; keep what the rounds that led to bugs had in common.
+        """Fuzz every program at random; keep what the seeds that led to bugs had in common.
 
         A family of programs, those whose names agree up to the first hyphen, weighs as one.
         """
         if not environments:
             raise TaskError("meta-training needs at least one program")
-        space = environments[0].space
         rng = np.random.default_rng(seed)
         families: dict[str, _Log] = {}
-        for sweep in range(self.sweeps):
-            for environment in environments:
-                policy = self.adapt(space, seed=int(rng.integers(1 << 31))) if sweep else None
-                family = environment.name.partition("-")[0]
-                families.setdefault(family, _Log()).fuzz(environment, policy, rng)
-            self.taste_ = _taste(list(families.values()))
+        for environment in environments:
+            family = environment.name.partition("-")[0]
+            families.setdefault(family, _Log()).fuzz(environment, rng)
+        self.taste_ = _taste(list(families.values()))
         return self
 
     def adapt(self, space: Space, *, seed: int = 0) -> Policy:
@@ -168,24 +162,19 @@ class _Log:
     def __init__(self) -> None:
         self.contests: list[Floats] = []
 
-    def fuzz(
-        self, environment: Environment, policy: Policy | None, rng: np.random.Generator
-    ) -> None:
-        """Run one trajectory, at random where there is no policy."""
-        environment.taste = policy.taste if policy else None
+    def fuzz(self, environment: Environment, rng: np.random.Generator) -> None:
+        """Run one trajectory at random."""
+        environment.taste = None
         sizes = np.array(environment.space.actions)
-        observation = environment.reset(seed=int(rng.integers(1 << 31)))
+        environment.reset(seed=int(rng.integers(1 << 31)))
         done, index, seen, ends = False, 0, [], []
         while not done:
             at_random = Action(*(rng.random(4) * sizes).astype(int).tolist())
-            action = policy.act(observation) if policy else at_random
             seen.append(environment.seed_seen())
-            step = environment.step(action)
+            step = environment.step(at_random)
             if step.lineage:
                 ends.append((index, list(step.lineage)))
-            if policy:
-                policy.learn(action, step.reward)
-            observation, done, index = step.observation, step.done, index + 1
+            done, index = step.done, index + 1
         table = np.array(seen, float)
         for end, lineage in ends if table.shape[1] else ():
             self.contests += contests(table, lineage, end, rng)

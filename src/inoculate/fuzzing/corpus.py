@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 SEED_RULES = ("any", "newest", "rarest", "fresh", "cheapest")
-SEED_SEEN = ("size", "depth", "entropy", "cost", "first", "age", "rarity", "chosen", "finds")
-"""What a taste weighs of a seed; all but the first ones as logarithms."""
+SEED_SEEN = ("first", "breadth", "age", "rarity")
+"""What a taste weighs of a seed: whether it was given; edges, age and rarity as logarithms."""
 _TOURNAMENT = 4
 _CANDIDATES = 32
-_STILL = 5  # of ``SEED_SEEN``: what does not change
+_STILL = 2  # of ``SEED_SEEN``: what does not change
 _MAX_HOT = 128
-_DEEPEST = 20
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +24,7 @@ class Seed:
         path: hash of what it touches.
         steps: its cost.
         rarest: its rarest edge when it was found.
+        breadth: how many edges it touches.
         born: executions before it.
         depth: mutants from a first seed to this one.
         near: the place whose change made it new, -1 when not known.
@@ -42,6 +42,7 @@ class Seed:
     path: int = 0
     steps: int = 1
     rarest: int = 0
+    breadth: int = 0
     born: int = 0
     depth: int = 0
     near: int = -1
@@ -125,7 +126,7 @@ class Corpus:
         Likely as ``exp`` of the weighed sum is; by the greatest of sums with Gumbel noise.
         """
         seeds, draw = self.seeds, self._rng.random
-        age, rarity, chosen, finds = taste[_STILL:]
+        age, rarity = taste[_STILL:]
         n, best, most = len(seeds), seeds[0], -math.inf
         few = n <= _CANDIDATES
         for seed in seeds if few else [seeds[int(draw() * n)] for _ in range(_CANDIDATES)]:
@@ -135,7 +136,6 @@ class Corpus:
             worth = seed.liked - math.log(-math.log(draw() or 0.5))
             worth += age * math.log10(now - seed.born + 1)
             worth += rarity * math.log10(self._hits(seed.rarest) + 1)
-            worth += chosen * math.log2(seed.chosen + 1) + finds * math.log2(seed.finds + 1)
             if worth > most:
                 best, most = seed, worth
         return best
@@ -151,8 +151,6 @@ class Corpus:
             *_still(seed),
             math.log10(now - seed.born + 1),
             math.log10(self._hits(seed.rarest) + 1),
-            math.log2(seed.chosen + 1),
-            math.log2(seed.finds + 1),
         )
 
     def other(self, than: Seed) -> bytes:
@@ -169,6 +167,4 @@ class Corpus:
 
 def _still(seed: Seed) -> tuple[float, ...]:
     """Return those numbers of ``SEED_SEEN`` that stay as they are."""
-    depth = min(seed.depth, _DEEPEST)
-    size, cost = math.log2(len(seed.data) + 1), math.log2(seed.steps)
-    return size, float(depth), seed.entropy, cost, float(depth == 0)
+    return float(seed.depth == 0), math.log2(seed.breadth + 1)

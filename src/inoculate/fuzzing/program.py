@@ -115,7 +115,9 @@ class ProgramEnvironment(Environment):
         self.edges = did.known
         if len(self.corpus.seeds) >= _MAX_SEEDS or (parent is None and did.status != ENDED):
             return worth(did.new_edges, did.new_counts)
-        kept = Seed(data, did.path, max(did.steps, 1), did.rarest, self.history.executions)
+        kept = Seed(
+            data, did.path, max(did.steps, 1), did.rarest, did.touched, self.history.executions
+        )
         if parent is not None:
             kept.parent, kept.step, kept.depth = parent, self._step, parent.depth + 1
             kept.near = self.mutator.struck[-1] if self.mutator.struck else -1

@@ -26,6 +26,7 @@ class Outcome:
         number: of the planted bug or the signal.
         new_edges: edges that no input had touched before.
         new_counts: edges known before, more or less often than ever.
+        touched: edges of this input.
         steps: places passed, the cost of the input.
         rarest: the edge of this input that the fewest inputs touched.
         known: edges that any input has touched.
@@ -36,6 +37,7 @@ class Outcome:
     number: int
     new_edges: int
     new_counts: int
+    touched: int
     steps: int
     rarest: int
     known: int
@@ -115,8 +117,9 @@ class InProcess(Target):
         """Return what the last input did."""
         r = self._result
         return Outcome(
-            r.status, r.number, r.new_edges, r.new_counts, r.steps, r.rarest, r.known, r.path
-        )
+            status=r.status, number=r.number, new_edges=r.new_edges, new_counts=r.new_counts,
+            touched=r.touched, steps=r.steps, rarest=r.rarest, known=r.known, path=r.path,
+        )  # fmt: skip
 
     def hits(self, edge: int) -> int:
         """Return how many inputs touched an edge."""

@@ -16,12 +16,13 @@ def told(passed, seed, edges):
     passed.note(passed.wanted(64, 0), [edges])
 
 
-def test_a_seed_knows_its_cost_and_its_rarest_edge():
+def test_a_seed_knows_its_cost_its_breadth_and_its_rarest_edge():
     passed = Passed("x")
     cheap, dear = Seed(b"a"), Seed(b"b", liked=3.0)
     told(passed, cheap, {1: 1, 2: 1})
     told(passed, dear, {1: 200, 2: 30, 9: 1})
     assert (cheap.steps, dear.steps, dear.rarest) == (2, 231, 9)
+    assert (cheap.breadth, dear.breadth) == (2, 3)
     assert (passed.hits(1), passed.hits(9), passed.hits(77)) == (2, 1, 0)
     assert dear.liked is None and dear.path not in (0, cheap.path)
 

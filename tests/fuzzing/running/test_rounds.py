@@ -92,15 +92,16 @@ def test_the_next_seed_is_the_fuzzers_for_one_rule_and_ours_for_the_others():
 
 def test_a_policy_with_a_taste_gets_the_seeds_it_likes():
     policy = fixed("any")
-    policy.taste = tuple(-9.0 * (name == "size") for name in SEED_SEEN)
+    policy.taste = tuple(-99.0 * (name == "first") for name in SEED_SEEN)
     rounds = Rounds(policy, seed=1)
-    rounds.offer("short", b"A" * 4)
-    rounds.make("long", b"B" * 64)
-    starts = []
+    rounds.make("given", b"B" * 64)
+    rounds.settle(ROUND, [Kept(0, "made", NEW_EDGES)])
+    starts = set()
     for _ in range(40):
+        rounds.make("given", b"B" * 64)
+        starts.add(rounds._parent)
         rounds.settle(ROUND, [])
-        starts.append(len(rounds.make("long", b"B" * 64)[0]))
-    assert set(starts) == {4}
+    assert starts == {rounds._named["made"]}
 
 
 def test_a_seed_that_was_shortened_keeps_what_is_known_of_it():
@@ -144,16 +145,16 @@ def test_a_seed_that_was_shortened_is_traced_again():
     assert rounds._named["id:0"].steps == 2
 
 
-def test_a_policy_with_a_taste_for_cost_or_rarity_gets_such_seeds():
-    for liked, most in (("cost", b"B"), ("rarity", b"C")):
+def test_a_policy_with_a_taste_for_breadth_or_rarity_gets_such_seeds():
+    for liked, most in (("breadth", b"B"), ("rarity", b"C")):
         policy = fixed("any")
-        weight = 99.0 if liked == "cost" else -99.0
+        weight = 99.0 if liked == "breadth" else -99.0
         policy.taste = tuple(weight * (name == liked) for name in SEED_SEEN)
         rounds = Rounds(policy, seed=1)
-        for byte in (b"A", b"B", b"C"):
+        for byte in (b"A", b"B", b"C", b"D"):
             rounds.offer(byte.decode(), byte * 9)
-        costs = {b"A": {1: 1}, b"B": {1: 99}, b"C": {1: 1, 2: 1}}
-        traced(rounds, lambda data, costs=costs: costs[data[:1]])
+        passed = {b"A": {1: 1}, b"B": {1: 1, 3: 1, 4: 1}, b"C": {1: 1, 2: 1}, b"D": {3: 9, 4: 9}}
+        traced(rounds, lambda data, passed=passed: passed[data[:1]])
         starts = []
         for _ in range(20):
             rounds.make("A", b"A" * 9)

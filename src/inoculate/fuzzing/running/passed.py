@@ -140,7 +140,7 @@ class Passed:
                     hits[edge] = hits.get(edge, 0.0) + one.stands
         for one, edges in known:
             if (seed := one.seed) is not None:
-                seed.steps = max(sum(edges.values()), 1)
+                seed.steps, seed.breadth = max(sum(edges.values()), 1), len(edges)
                 seed.rarest = min(edges, key=lambda edge: hits.get(edge, 0.0))
                 seed.path = hash(frozenset(edges.items())) or 1
                 seed.liked = None

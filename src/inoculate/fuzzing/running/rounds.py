@@ -27,7 +27,7 @@ _MAX_SEEDS = 2048
 _MAX_SEED_BYTES = 64 << 20
 _LEAST = b"\0"
 _THEIRS = SEED_RULES.index("rarest")
-_NUMBERS = ("born", "depth", "near", "chosen", "finds", "steps", "rarest", "path")
+_NUMBERS = ("born", "depth", "near", "chosen", "finds", "steps", "rarest", "breadth", "path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,8 @@ class Rounds:
         self._add(one.name, Seed(
             data, born=self.history.executions, depth=parent.depth + 1,
             near=struck[-1] if struck else -1, hot=[at for at in parent.hot if at < len(data)],
-            steps=parent.steps, rarest=parent.rarest,  # likely, until it was traced
+            # likely, until it was traced
+            steps=parent.steps, rarest=parent.rarest, breadth=parent.breadth,
         ))  # fmt: skip
 
     def offer(self, name: str, data: bytes) -> None:
