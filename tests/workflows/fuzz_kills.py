@@ -1,5 +1,6 @@
 """Runs of fuzz that are killed, as a user's would be."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,21 @@ import sys
 import time
 from pathlib import Path
 
+from inoculate.fuzzing.running.limits import MARK
+from inoculate.fuzzing.running.rounds import _NUMBERS
+
 ROOT = Path(__file__).parents[2]
+
+
+def number(attributes, name):
+    """Return a number of a seed, of a journal's attributes."""
+    return attributes[_NUMBERS.index(name)]
+
+
+def passes(attributes):
+    """Return what is known of what a seed passes; None where it was not traced."""
+    told = tuple(number(attributes, name) for name in ("steps", "rarest", "path"))
+    return told if told[-1] else None
 
 
 def killed(out, arguments, *, until, cwd=ROOT, seconds=300.0):
@@ -37,10 +52,12 @@ def wait_for(what, seconds):
     raise AssertionError("not in time")
 
 
-def command_lines():
-    """Yield those of all processes."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield entry.read_bytes().decode("utf-8", "replace")
-        except OSError:
-            continue
+def left_behind(*journals):
+    """Return the processes of starts of a run."""
+    marks = [f"{MARK}={journal.mark}".encode() for journal in journals]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if any(mark in entry.read_bytes() for mark in marks):
+                found.append(entry.parent.name)
+    return found

@@ -70,6 +70,9 @@ class Fuzzed:
         names = [path.name.split("-")[0] for path in self._crashes.iterdir()]
         self._seen, self._kept = Counter(names), len(names)
         self._last: bytes | None = None
+        self._bad: list[str] = []
+        self._refused: set[str] = set()
+        self._offered = b"", b""
         self._calls = 0
         with Path(config["last"]).open("r+b") as file:
             self._shown = mmap.mmap(file.fileno(), 0)
@@ -77,16 +80,19 @@ class Fuzzed:
     def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
         """Return the next mutant; libFuzzer's seed counts where a round begins."""
         del seed
+        self._refuse()
         if self._last is not None:
-            name = hashlib.sha1(self._last, usedforsecurity=False).hexdigest()
+            name = _name(self._last)
             if name not in self._known and (self._corpus / name).exists():
                 self._known.add(name)
                 more = self._more_covered()
                 self._asker.keep(name.encode(), NEW_EDGES if more else NEW_COUNTS)
         if self._asker.at_end:
-            self._asker.name = hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
+            if (name := _name(data)) not in self._refused or not self._offered[0]:
+                self._offered = name.encode(), bytes(data)
+            self._asker.name = self._offered[0]
         try:
-            self._last = self._asker.fuzz(data, max_size)
+            self._last = self._asker.fuzz(self._offered[1], max_size)
         except OSError:
             os._exit(0)  # the run is over
         return self._last
@@ -101,7 +107,21 @@ class Fuzzed:
         if ending is None:
             return 0
         self._note(ending, data)
+        self._bad.append(_name(data))
         return _REJECTED
+
+    def _refuse(self) -> None:
+        """Take what ended badly out of the corpus.
+
+        Atheris 3.0.0 keeps what covers more even where it was rejected.
+        """
+        for name in self._bad:
+            kept = self._corpus / name
+            if name not in self._refused and kept.exists():
+                kept.unlink()
+                self._refused.add(name)
+                self._last = None
+        self._bad.clear()
 
     def _note(self, ending: Ending, data: bytes) -> None:
         key = ending.key
@@ -126,6 +146,11 @@ class Fuzzed:
         before, now = self._asker.known, int(told[-1]) if told else 0
         self._asker.known = max(before, now)
         return now > before
+
+
+def _name(data: bytes) -> str:
+    """Return what libFuzzer calls an input."""
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 def main() -> None:
