@@ -1,13 +1,14 @@
 """The programs that agents are measured on: generated, written by hand, real packages.
 
 No agent was trained or chosen on those taken by default: generated ones are of settings that
-meta-training never draws from, see ``inoculate.fuzzing.made.program_maker``, and of the parsers
-every second one is in training.
+meta-training never draws from, see ``inoculate.fuzzing.made.program_maker``, and parsers those in
+``UNSEEN``.
 """
 
 import importlib
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,26 @@ from inoculate.fuzzing.target import (
 )
 
 PARSERS = Path(__file__).with_name("parsers")
+RECIPE = Path(__file__).parents[1] / "recipes" / "hierarchical_bandit.toml"
+# Written after the agents were last looked at on the others, and without reading the agents: none,
+# nor an operator or a setting, may be chosen by how it does on these.
+UNSEEN = (
+    "bencode",
+    "dates",
+    "gif",
+    "gitindex",
+    "glob",
+    "huffman",
+    "id3",
+    "ldap",
+    "msgpack",
+    "pcap",
+    "redis",
+    "smtp",
+    "toml",
+    "ttf",
+)
+PARSER_SETS = ("unseen", "held-out", "trained", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +97,28 @@ def _generated(setting: Any, seed: int) -> Case:
     return Case(program.name, "generated", make)
 
 
-def parsers() -> list[Case]:
-    """Return the parsers written by hand."""
-    return [_parser(path) for path in sorted(PARSERS.glob("*.c"))]
+def parsers(sets: Collection[str] = ("unseen",)) -> list[Case]:
+    """Return parsers written by hand, in order of their names.
+
+    Args:
+        sets: of ``PARSER_SETS``; ``held-out`` are those not trained on that are not unseen: what
+            agents do on them was looked at before.
+    """
+    return [_parser(PARSERS / f"{name}.c") for name in parser_names(sets)]
+
+
+def parser_names(sets: Collection[str]) -> list[str]:
+    """Return the names of the parsers in any of the sets."""
+    with RECIPE.open("rb") as file:
+        trained = set(tomllib.load(file)["parsers"]["names"])
+    names = sorted(path.stem for path in PARSERS.glob("*.c"))
+    return [name for name in names if _set_of(name, trained) in sets]
+
+
+def _set_of(name: str, trained: Collection[str]) -> str:
+    if name in UNSEEN:
+        return "unseen"
+    return "trained" if name in trained else "held-out"
 
 
 def _parser(source: Path) -> Case:

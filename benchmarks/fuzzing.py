@@ -7,8 +7,9 @@
 Every agent has the same operators, first seeds, dictionary, executions and coverage; each trial
 is one run on one program from nothing. Times are given twice: in executions, and in seconds of
 processor time with the agent's own time in it. ``--frozen`` adds the meta-trained agents with
-what they learn within a program thrown away after every round. The parsers are those that are not
-trained on, every second one.
+what they learn within a program thrown away after every round. ``--parsers`` says which of those
+written by hand: ``unseen``, which no agent was chosen by, ``held-out``, not trained on but looked
+at before, ``trained``, or ``none``.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fuzz_programs import Case, generated, packages, parsers
+from fuzz_programs import PARSER_SETS, Case, generated, packages, parsers
 from fuzz_report import report
 
 from inoculate.agent import Environment, Policy
@@ -102,7 +103,7 @@ def trials(case: Case, agent: str, *, executions: int, n: int, first: int = 0) -
 def cases(arguments: argparse.Namespace) -> list[Case]:
     unseen = arguments.grammars == "unseen"
     made = generated(arguments.generated, unseen=unseen, first_seed=arguments.first_seed)
-    made += parsers()[arguments.first :: arguments.every] if arguments.every else []
+    made += parsers(arguments.parsers)
     made += packages(arguments.packages) if arguments.packages else []
     return [case for case in made if case.name not in arguments.without]
 
@@ -142,8 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--generated", type=int, default=12)
     go.add_argument("--first-seed", type=int, default=100, help="of the generated programs")
     go.add_argument("--grammars", default="unseen", choices=("held-out", "unseen"))
-    go.add_argument("--every", type=int, default=2, help="take every n-th parser; 0: none")
-    go.add_argument("--first", type=int, default=1, help="the first parser taken, from 0")
+    go.add_argument("--parsers", nargs="+", default=["unseen"], choices=PARSER_SETS)
     go.add_argument("--without", nargs="*", default=[], help="names of programs to leave out")
     go.add_argument("--trials", type=int, default=20)
     go.add_argument("--executions", type=int, default=50_000)
