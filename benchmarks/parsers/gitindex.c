@@ -1,4 +1,4 @@
-/* The index of git, versions 2 to 4: entries and extensions; in 4 a name begins as the last one did.
+/* The index of git, versions 2 to 4: entries, extensions; in 4 a name begins as the last one did.
    CWE-191, seen as heap-buffer-overflow. How much is kept of the name before is a difference that
    is only held against the length of the whole, which long names do not tell. Echoes CVE-2018-8099
    (the prefix lengths of libgit2). */
