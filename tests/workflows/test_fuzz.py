@@ -135,6 +135,20 @@ def test_a_killed_run_goes_on_with_nothing_lost(request_):
     assert not left_behind(before, after)
 
 
+@pytest.mark.parametrize("content", [b"", b"start_time        : 17", None])
+def test_a_fuzzer_killed_while_it_wrote_about_itself_forgets_nothing(request_, content):
+    out = request_.out
+    queue = out / "afl" / "default" / "queue"
+    fuzz(request_, stop=lambda: len(list(queue.glob("id:*"))) > 3)
+    kept = {p.read_bytes() for p in queue.glob("id:*")}
+    stats = queue.with_name("fuzzer_stats")
+    stats.unlink()
+    if content is not None:
+        stats.write_bytes(content)
+    resume(out, seconds=Journal.read(out / JOURNAL).seconds + 2.0)
+    assert len(kept & {p.read_bytes() for p in queue.glob("id:*")}) > 0.7 * len(kept)
+
+
 COUNTS = r"""
 #include <stdio.h>
 volatile int sum;

@@ -20,6 +20,7 @@ from inoculate.fuzzing.endings.crashes import Ending
 from inoculate.fuzzing.endings.sanitizers import SYMBOLS, ending_of
 from inoculate.fuzzing.running import afl_module
 from inoculate.fuzzing.running.engine import Engine
+from inoculate.fuzzing.running.journal import write_whole
 from inoculate.fuzzing.running.limits import (
     Limits,
     end_all,
@@ -40,6 +41,7 @@ _MODULE = "inoculate_mutations"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NAME = re.compile(r"id:\d{6}|[0-9a-f]{40}")
 _ABORT = "PROGRAM ABORT"
+_STATS = re.compile(rb"start_time +: \d+\nlast_update +: \d+\n")
 _STOP_S = 10.0
 _CPU_FACTOR = 2
 _LEAST_CPU_S = 2
@@ -199,6 +201,7 @@ class AflRun(Engine):
         afl = shutil.which("afl-fuzz")
         if afl is None:
             raise MissingExtraError("a native target needs AFL++: afl-fuzz is not on the PATH")
+        self._mend()
         modules = self.folder / "module"
         modules.mkdir(exist_ok=True)
         shutil.copyfile(str(afl_module.__file__), modules / f"{_MODULE}.py")
@@ -218,6 +221,21 @@ class AflRun(Engine):
                 env=environment(work, self.mark, self._settings(modules)),
                 start_new_session=True,
             )
+
+    def _mend(self) -> None:
+        """Let it go on where it was killed while it wrote about itself.
+
+        By ``fuzzer_stats`` it knows what it may go on with: where the file is empty it refuses,
+        where there is none it forgets what it kept.
+        """
+        place = self.out / "default"
+        file = place / "fuzzer_stats"
+        if _STATS.match(file.read_bytes() if file.exists() else b""):
+            return
+        if any(next((place / name).glob("id:*"), None) for name in ("queue", "_resume")):
+            write_whole(file, b"start_time        : 1\nlast_update       : 1\n")
+        else:
+            file.unlink(missing_ok=True)
 
     def _settings(self, modules: Path) -> dict[str, str]:
         return {
