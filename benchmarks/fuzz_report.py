@@ -118,7 +118,10 @@ def vars_of(interval) -> dict:
 
 
 def report(records: Sequence[dict], folder: Path) -> str:
-    """Write ``results.json`` and ``README.md`` into a folder; return the latter."""
+    """Write ``results.json`` and ``README.md`` into a folder; return the latter.
+
+    What a person has to say to the tables is kept in ``reading.md`` there, and comes first.
+    """
     trials = by_program(records)
     agents = list(dict.fromkeys(a for _, a in trials))
     kinds = {t["program"]: t["kind"] for t in records}
@@ -126,7 +129,8 @@ def report(records: Sequence[dict], folder: Path) -> str:
         kind: sorted(p for p, k in kinds.items() if k == kind)
         for kind in sorted(set(kinds.values()))
     }
-    results, text = {}, [HEAD]
+    said = folder / "reading.md"
+    results, text = {}, [HEAD, *([said.read_text(encoding="utf-8")] if said.exists() else [])]
     for group, programs in groups.items():
         shared = [p for p in programs if all((p, a) in trials for a in agents)]
         if not shared:

@@ -20,8 +20,8 @@ def shipped_agents() -> dict[str, Path]:
 def usual_agent() -> str:
     """Return the name of the agent to take when nothing is asked for.
 
-    A shipped one that says so; while none is better on real packages too (docs/measured/fuzzing),
-    the bandit that learns each program from nothing.
+    A shipped one that says so (docs/decisions/0010), else the bandit that learns each program
+    from nothing.
     """
     found = [name for name, path in shipped_agents().items() if load(path).manifest.usual]
     return found[0] if found else "ucb_bandit"
