@@ -61,14 +61,17 @@ def test_seeds_and_mutants_are_traced_while_the_fuzzer_is_at_work(server):
         rounds.make("a", b"AAAB")
     with Tracing(tracer, server) as tracing:
         until(lambda: tracing.seeds.inputs == 2)
-        while not tracing.mutants.inputs:
+
+        def another_mutant_holds_an_a():
             with server.lock:
                 rounds.settle(ROUND, [])
                 rounds.make("a", b"AAAB")
-            time.sleep(0.01)
+                return rounds.corpus.rarity(rounds.corpus.seeds[1]) > 2
+
+        until(another_mutant_holds_an_a)
+    assert tracing.mutants.inputs
     assert [seed.steps for seed in rounds.corpus.seeds] == [4, 4]
     assert rounds.corpus.seeds[0].rarest == ord("B")
-    assert rounds.corpus.rarity(rounds.corpus.seeds[1]) > 2
     assert tracing.problem is None and tracer.closed
 
 
