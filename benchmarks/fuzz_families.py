@@ -21,7 +21,7 @@ from fuzz_programs import Case, generated, parsers
 from fuzz_report import a12
 
 from inoculate.agent import Environment, Policy
-from inoculate.agents.hierarchical_bandit import HierarchicalBandit, _Log, _taste
+from inoculate.agents.hierarchical_bandit import HierarchicalBandit, Log
 from inoculate.fuzzing.corpus import SEED_SEEN
 from inoculate.fuzzing.history import SPACE
 from inoculate.fuzzing.made.program_maker import META_TRAIN
@@ -30,7 +30,16 @@ from inoculate.registry import AGENTS
 BASELINES = ("ucb_bandit", "afl_havoc", "uniform")
 WITHOUT = {f"without {name}": i for i, name in enumerate(SEED_SEEN)}
 FEWER = {f"{n} families": n for n in (1, 5, 10)}
-VARIANTS = ("whole", "no taste", "frozen", "new edges only", "mixed only", *WITHOUT, *FEWER)
+VARIANTS = (
+    "whole",
+    "no taste",
+    "frozen",
+    "new edges only",
+    "mixed only",
+    "any corpus",
+    *WITHOUT,
+    *FEWER,
+)
 COUNTS_ONLY = 0.25
 _EARLY = 600
 
@@ -45,9 +54,9 @@ def trained_cases(each: int) -> list[Case]:
     return [*parsers(("trained",)), *made]
 
 
-def learn(case: Case, folder: Path, executions: int, times: int) -> tuple[_Log, list[int]]:
+def learn(case: Case, folder: Path, executions: int, times: int) -> tuple[Log, list[int]]:
     """Fuzz a program at random; return what its bugs descend from, and when each was found."""
-    log, found = _Log(), []
+    log, found = Log(), []
     environment = case.make(folder, executions)
     for seed in range(times):
         log.fuzz(environment, np.random.default_rng(seed))
@@ -77,20 +86,20 @@ def time_to_bug(environment: Environment, policy: Policy, variant: str, seed: in
     return min((when[0] for when in environment.found.values()), default=environment.budget)
 
 
-def agent_without(family: str, logs: dict[str, _Log], variant: str) -> HierarchicalBandit:
+def agent_without(family: str, logs: dict[str, Log], variant: str) -> HierarchicalBandit:
     """Return the agent that was trained on the other families, changed as the variant says."""
     others = [name for name in sorted(logs) if name != family]
     if variant in FEWER:
         others = np.random.default_rng(0).permutation(others)[: FEWER[variant]].tolist()
-    agent = HierarchicalBandit()
+    held = [logs[name] for name in others]
     if variant in WITHOUT:
-        kept = [_Log() for _ in others]
-        for log, name in zip(kept, others, strict=True):
-            mask = np.arange(len(SEED_SEEN)) != WITHOUT[variant]
-            log.contests = [np.where(mask, one, 0.0) for one in logs[name].contests]
-        agent.taste_ = _taste(kept)
-    else:
-        agent.taste_ = _taste([logs[name] for name in others]) * (variant != "no taste")
+        mask = np.arange(len(SEED_SEEN)) != WITHOUT[variant]
+        held = [Log([np.where(mask, one, 0.0) for one in log.contests], log.seeds) for log in held]
+    agent = HierarchicalBandit().learn(held)
+    if variant == "no taste":
+        agent.taste_ = np.zeros(len(SEED_SEEN))
+    if variant == "any corpus":
+        agent.seeds_ = np.inf
     return agent
 
 
@@ -110,11 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> None:
-    logs: dict[str, _Log] = {}
+    logs: dict[str, Log] = {}
     measured: dict[str, list[Case]] = {}
     for case in trained_cases(arguments.each):
         log, found = learn(case, folder, arguments.executions, arguments.times)
-        logs.setdefault(family_of(case), _Log()).contests += log.contests
+        logs.setdefault(family_of(case), Log()).add(log)
         chosen = measured.setdefault(family_of(case), [])
         if is_measured(found) and len(chosen) < arguments.measured:
             chosen.append(case)

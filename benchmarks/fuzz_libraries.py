@@ -195,7 +195,10 @@ def run(arguments: argparse.Namespace) -> Iterator[dict]:
 
 
 def report(records: Sequence[dict], folder: Path) -> str:
-    """Write ``libraries.md`` and ``libraries.json`` into a folder; return the former."""
+    """Write ``libraries.md`` and ``libraries.json`` into a folder; return the former.
+
+    What a person has to say to the tables is kept in ``libraries-reading.md`` there.
+    """
     trials = by_program([t for t in records if "died" not in t])
     agents = [a for a in AGENTS if any(a == agent for _, agent in trials)]
     programs = sorted({p for p, _ in trials if all((p, a) in trials for a in agents)})
@@ -209,7 +212,9 @@ def report(records: Sequence[dict], folder: Path) -> str:
     edges = {a: {p: curve(trials, p, a).tolist() for p in programs} for a in agents}
     results = {"edges": edges, "against": gaps}
     n, most = len(trials[programs[0], agents[0]]), trials[programs[0], agents[0]][0]["executions"]
+    said = folder / "libraries-reading.md"
     text = HEAD.format(n=len(programs), trials=n, executions=most).splitlines()
+    text += ["", said.read_text(encoding="utf-8").strip()] if said.exists() else []
     text += ["", *_edges(trials, agents, programs), "", *_gaps(gaps, agents), ""]
     text += ["## Within a library", "", *_curves(edges, agents), ""]
     text += ["## What ended badly", "", *_bad(records)]
@@ -314,7 +319,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     go.add_argument("--output", type=Path, required=True)
     go.add_argument("--only", nargs="*", default=[], choices=[one.name for one in LIBRARIES])
     go.add_argument("--trials", type=int, default=5)
-    go.add_argument("--executions", type=int, default=50_000)
+    go.add_argument("--executions", type=int, default=200_000)
     go.add_argument("--agents", nargs="*", default=list(AGENTS))
     single = commands.add_parser("one", help="one trial, in this process")
     single.add_argument("program", type=Path)

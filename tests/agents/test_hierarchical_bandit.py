@@ -1,5 +1,7 @@
 """A taste is learned from what led to bugs; within a program evidence moves the choice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,20 @@ from inoculate.agent import Action, Environment, Space, Step
 from inoculate.agents.hierarchical_bandit import HierarchicalBandit
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.fuzzing.corpus import SEED_SEEN
+from inoculate.fuzzing.history import OBSERVED
 
-SPACE = Space((4, 2, 2, 3), n_observed=2)
-SEEN = np.zeros(2, np.float32)
+SPACE = Space((4, 2, 2, 3), n_observed=len(OBSERVED))
 BREADTH = SEED_SEEN.index("breadth")
+MOST = 30
+
+
+def among(n_seeds):
+    seen = np.zeros(len(OBSERVED), np.float32)
+    seen[OBSERVED.index("seeds")] = np.log2(n_seeds + 1) / 10
+    return seen
+
+
+SEEN = among(MOST)
 
 
 class Ladder(Environment):
@@ -92,16 +104,38 @@ def test_within_a_program_evidence_moves_the_choice(agent):
     assert taken[-500:].count(1) > 300
 
 
-def test_most_seeds_are_to_the_taste_and_some_by_a_rule(agent):
-    def rules(agent):
-        policy = agent.adapt(SPACE, seed=0)
-        return np.bincount([policy.act(SEEN).seed for _ in range(1000)], minlength=3) / 1000
+def rules(agent, seen=SEEN):
+    policy = agent.adapt(SPACE, seed=0)
+    return np.bincount([policy.act(seen).seed for _ in range(1000)], minlength=3) / 1000
 
+
+def test_most_seeds_are_to_the_taste_and_some_by_a_rule(agent):
     assert 0.9 < rules(agent)[0] < 0.97
     blind = HierarchicalBandit()
     blind.taste_ = np.zeros(len(SEED_SEEN))
     assert blind.adapt(SPACE, seed=0).taste is None
     assert rules(blind)[0] < 0.6
+
+
+def test_in_a_corpus_larger_than_those_of_training_the_taste_is_followed_less(agent):
+    assert agent.seeds_ == pytest.approx(MOST, rel=1e-5)
+    others = HierarchicalBandit(devotion=0.0).load_state(agent.state())
+    by_rule = rules(others)[0]
+    for times, share in ((0.5, 0.95), (2, 0.95 / 4), (10, 0.95 / 100)):
+        wanted = share + (1 - share) * by_rule
+        assert rules(agent, among(times * MOST))[0] == pytest.approx(wanted, abs=0.06)
+
+
+def test_the_most_seeds_are_those_of_the_largest_family():
+    class Sized(Ladder):
+        def __init__(self, name, n_seeds):
+            self.name, self.seen = name, among(n_seeds)
+
+        def step(self, action):
+            return replace(super().step(action), observation=self.seen)
+
+    programs = [Sized("a-1", 10), Sized("a-2", 90), Sized("b-1", 60), Sized("c-1", 20)]
+    assert HierarchicalBandit().meta_fit(programs).seeds_ == pytest.approx(60, rel=1e-5)
 
 
 def test_families_weigh_alike():
@@ -121,9 +155,12 @@ def test_families_weigh_alike():
     "broken",
     [
         {},
-        {"taste": np.ones((1, 4))},
-        {"taste": np.full(4, np.nan)},
-        {"taste": np.ones(3)},
+        {"taste": np.ones((1, 4)), "seeds": np.ones(1)},
+        {"taste": np.full(4, np.nan), "seeds": np.ones(1)},
+        {"taste": np.ones(3), "seeds": np.ones(1)},
+        {"taste": np.ones(4)},
+        {"taste": np.ones(4), "seeds": np.zeros(1)},
+        {"taste": np.ones(4), "seeds": np.full(1, np.inf)},
     ],
 )
 def test_a_damaged_state_is_refused(broken):
@@ -134,6 +171,11 @@ def test_a_damaged_state_is_refused(broken):
 def test_an_agent_that_was_not_trained_is_refused_when_used():
     with pytest.raises(TaskError, match="meta_fit"):
         HierarchicalBandit().adapt(SPACE)
+
+
+def test_another_space_is_refused(agent):
+    with pytest.raises(TaskError, match="observed"):
+        agent.adapt(Space((4, 2, 2, 3), n_observed=2))
 
 
 def test_a_memory_with_a_rule_out_of_range_is_refused(agent):

@@ -1,6 +1,7 @@
 """Thompson sampling of mutations, and a taste in seeds that was learned on other programs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from inoculate.agent import Action, Agent, Environment, Policy, Space
 from inoculate.errors import ArtifactError, TaskError
 from inoculate.fuzzing.chance import chance_of, with_chance
 from inoculate.fuzzing.corpus import SEED_SEEN
+from inoculate.fuzzing.history import OBSERVED, seeds_of
 from inoculate.fuzzing.taste import contests, fit_taste
 from inoculate.learner import State
 from inoculate.task import FloatArray
@@ -41,7 +43,6 @@ class _Thompson(Policy):
 
     def act(self, observation: FloatArray) -> Action:
         """Draw each choice's yield from its Gamma posterior; take the best of each part."""
-        del observation
         had = self._had
         drawn = self._rng.standard_gamma(self._agent.strength + had["gain"])
         drawn /= self._agent.strength + had["exposure"]
@@ -49,9 +50,13 @@ class _Thompson(Policy):
             int(drawn[start:end].argmax())
             for start, end in zip(self._starts, self._ends, strict=True)
         ]
-        if self.taste is not None and self._rng.random() < self._agent.devotion:
+        if self.taste is not None and self._rng.random() < self._devoted(seeds_of(observation)):
             chosen[-1] = 0
         return Action(*chosen)
+
+    def _devoted(self, n_seeds: float) -> float:
+        """Return the share of seeds by taste: less in a corpus larger than those it is from."""
+        return self._agent.devotion * min(self._agent.seeds_ / max(n_seeds, 1.0), 1.0) ** 2
 
     def learn(self, action: Action, reward: float) -> None:
         had, kept = self._had, float(reward > 0)
@@ -87,7 +92,9 @@ class HierarchicalBandit(Agent):
     mutants it descends from: most new edges lead nowhere, those do. The *taste* is what the seeds
     mutated on the way were like, among those mutated at about the same time (``fit_taste``).
 
-    Within a program the next seed is drawn to the taste, mostly. How it is mutated is for a
+    Within a program the next seed is drawn to the taste, mostly; in a corpus larger than those of
+    training, the less the larger it is: of such the taste knows nothing, and to mutate always the
+    same few of thousands finds less in a large library. How a seed is mutated is for a
     bandit for each part of an action: a choice's yield, the share of rounds that kept a mutant in
     units of the program's share of late, is Gamma-distributed around that share, and its
     posterior is Gamma again (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh,
@@ -101,7 +108,8 @@ class HierarchicalBandit(Agent):
         pace: how fast the program's share of late follows, 0 to 1.
         strength: rounds of average yield that every choice begins with.
         zeal: the taste's weights are multiplied by it: how seldom others are chosen.
-        devotion: share of seeds chosen by taste, the others by a rule that is a bandit's.
+        devotion: share of seeds chosen by taste, the others by a rule that is a bandit's; in a
+            corpus twice as large as the largest of training, a quarter of it.
     """
 
     meta_trained: ClassVar[bool] = True
@@ -121,6 +129,7 @@ class HierarchicalBandit(Agent):
         self.zeal = zeal
         self.devotion = devotion
         self.taste_ = np.zeros(0)
+        self.seeds_ = 0.0
 
     def meta_fit(self, environments: Sequence[Environment], *, seed: int = 0) -> Self:
         """Fuzz every program at random; keep what the seeds that led to bugs had in common.
@@ -130,37 +139,58 @@ class HierarchicalBandit(Agent):
         if not environments:
             raise TaskError("meta-training needs at least one program")
         rng = np.random.default_rng(seed)
-        families: dict[str, _Log] = {}
+        families: dict[str, Log] = {}
         for environment in environments:
             family = environment.name.partition("-")[0]
-            families.setdefault(family, _Log()).fuzz(environment, rng)
-        self.taste_ = _taste(list(families.values()))
+            families.setdefault(family, Log()).fuzz(environment, rng)
+        return self.learn(list(families.values()))
+
+    def learn(self, logs: Sequence["Log"]) -> Self:
+        """Learn from what was seen, a log for each family of programs. Return self."""
+        self.taste_ = _taste(logs)
+        self.seeds_ = float(max(np.mean(log.seeds) for log in logs))
         return self
 
     def adapt(self, space: Space, *, seed: int = 0) -> Policy:
         """Return a sampler that knows what the training programs had in common."""
         if not len(self.taste_):
             raise TaskError("hierarchical_bandit needs meta_fit or load_state")
+        if space.n_observed != len(OBSERVED):
+            raise TaskError(f"hierarchical_bandit needs {len(OBSERVED)} numbers observed")
         return _Thompson(self, space, seed)
 
     def state(self) -> State:
-        """Return the taste."""
-        return {"taste": self.taste_}
+        """Return the taste, and how many seeds a family of training programs had at most."""
+        return {"taste": self.taste_, "seeds": np.array([self.seeds_])}
 
     def load_state(self, state: State) -> Self:
         """Take the arrays of ``state``."""
         taste = np.asarray(state.get("taste", ()), float)
         if taste.shape != (len(SEED_SEEN),) or not np.isfinite(taste).all():
             raise ArtifactError(f"taste must be {len(SEED_SEEN)} finite numbers")
-        self.taste_ = taste
+        seeds = np.asarray(state.get("seeds", ()), float)
+        if seeds.shape != (1,) or not np.isfinite(seeds).all() or seeds[0] <= 0:
+            raise ArtifactError("seeds must be one finite number above 0")
+        self.taste_, self.seeds_ = taste, float(seeds[0])
         return self
 
 
-class _Log:
-    """What trajectories on one family of programs say: which seeds led to bugs."""
+@dataclass(slots=True)
+class Log:
+    """What trajectories on one family of programs say.
 
-    def __init__(self) -> None:
-        self.contests: list[Floats] = []
+    Attributes:
+        contests: seeds that led to bugs over others, as ``taste.contests`` returns them.
+        seeds: how many there were in the end, of each trajectory.
+    """
+
+    contests: list[Floats] = field(default_factory=list)
+    seeds: list[float] = field(default_factory=list)
+
+    def add(self, log: "Log") -> None:
+        """Take those of another log."""
+        self.contests += log.contests
+        self.seeds += log.seeds
 
     def fuzz(self, environment: Environment, rng: np.random.Generator) -> None:
         """Run one trajectory at random."""
@@ -175,12 +205,13 @@ class _Log:
             if step.lineage:
                 ends.append((index, list(step.lineage)))
             done, index = step.done, index + 1
+        self.seeds.append(seeds_of(step.observation))
         table = np.array(seen, float)
         for end, lineage in ends if table.shape[1] else ():
             self.contests += contests(table, lineage, end, rng)
 
 
-def _taste(logs: Sequence[_Log]) -> Floats:
+def _taste(logs: Sequence[Log]) -> Floats:
     """Return the taste: zeros where no bug was found, or where there is nothing to see."""
     held = [one for log in logs for one in log.contests]
     if not held:

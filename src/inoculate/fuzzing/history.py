@@ -47,11 +47,18 @@ OBSERVED = (
 )
 """What each number of an observation is."""
 SPACE = Space(ACTIONS, n_observed=len(OBSERVED))
+_SEEDS = OBSERVED.index("seeds")
+_SEEDS_UNIT = 10
 
 
 def worth(new_edges: int, new_counts: int) -> float:
     """Return what a kept mutant is worth: ``1 + log2(1 + edges)``, or 0.05 for new counts only."""
     return 1.0 + math.log2(1 + new_edges) if new_edges else COUNT_WORTH * bool(new_counts)
+
+
+def seeds_of(observation: FloatArray) -> float:
+    """Return how many seeds the corpus has, as it is seen."""
+    return float(2.0 ** (_SEEDS_UNIT * float(observation[_SEEDS]))) - 1.0
 
 
 @dataclass(slots=True)
@@ -123,7 +130,7 @@ class History:
         return [
             math.log10(self.executions + 1) / 6,
             math.log10(self.since + 1) / 5,
-            math.log2(len(corpus.seeds) + 1) / 10,
+            math.log2(len(corpus.seeds) + 1) / _SEEDS_UNIT,
             math.log2(known + 1) / 12,
             math.log1p(self._reward),
             math.log1p(sum(self._gains[0]) / (sum(self._tries[0]) + 1.0)),
