@@ -161,6 +161,8 @@ class HierarchicalBandit(Agent):
 
     def state(self) -> State:
         """Return the taste, and how many seeds a family of training programs had at most."""
+        if not len(self.taste_):
+            return {}
         return {"taste": self.taste_, "seeds": np.array([self.seeds_])}
 
     def load_state(self, state: State) -> Self:
