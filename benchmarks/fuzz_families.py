@@ -95,7 +95,7 @@ def agent_without(family: str, logs: dict[str, Log], variant: str) -> Hierarchic
     if variant in WITHOUT:
         mask = np.arange(len(SEED_SEEN)) != WITHOUT[variant]
         held = [Log([np.where(mask, one, 0.0) for one in log.contests], log.seeds) for log in held]
-    agent = HierarchicalBandit().learn(held)
+    agent = HierarchicalBandit().fit_logs(held)
     if variant == "no taste":
         agent.taste_ = np.zeros(len(SEED_SEEN))
     if variant == "any corpus":

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fuzz_report import Trials, by_program, compared
+from fuzz_report import Trials, by_program, compared, said
 from fuzzing import CHECKPOINTS, read, trial
 
 from inoculate.fuzzing.program import ProgramEnvironment
@@ -212,10 +212,9 @@ def report(records: Sequence[dict], folder: Path) -> str:
     edges = {a: {p: curve(trials, p, a).tolist() for p in programs} for a in agents}
     results = {"edges": edges, "against": gaps}
     n, most = len(trials[programs[0], agents[0]]), trials[programs[0], agents[0]][0]["executions"]
-    said = folder / "libraries-reading.md"
     text = HEAD.format(n=len(programs), trials=n, executions=most).splitlines()
-    text += ["", said.read_text(encoding="utf-8").strip()] if said.exists() else []
-    text += ["", *_edges(trials, agents, programs), "", *_gaps(gaps, agents), ""]
+    text += ["", *said(folder / "libraries-reading.md")]
+    text += [*_edges(trials, agents, programs), "", *_gaps(gaps, agents), ""]
     text += ["## Within a library", "", *_curves(edges, agents), ""]
     text += ["## What ended badly", "", *_bad(records)]
     (folder / "libraries.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -117,6 +117,11 @@ def vars_of(interval) -> dict:
     return {"mean": interval.mean, "low": interval.low, "high": interval.high}
 
 
+def said(path: Path) -> list[str]:
+    """Return what a person has to say to the tables, nothing where there is no such file."""
+    return [path.read_text(encoding="utf-8")] if path.exists() else []
+
+
 def report(records: Sequence[dict], folder: Path) -> str:
     """Write ``results.json`` and ``README.md`` into a folder; return the latter.
 
@@ -129,8 +134,7 @@ def report(records: Sequence[dict], folder: Path) -> str:
         kind: sorted(p for p, k in kinds.items() if k == kind)
         for kind in sorted(set(kinds.values()))
     }
-    said = folder / "reading.md"
-    results, text = {}, [HEAD, *([said.read_text(encoding="utf-8")] if said.exists() else [])]
+    results, text = {}, [HEAD, *said(folder / "reading.md")]
     for group, programs in groups.items():
         shared = [p for p in programs if all((p, a) in trials for a in agents)]
         if not shared:

@@ -94,7 +94,7 @@ class HierarchicalBandit(Agent):
 
     Within a program the next seed is drawn to the taste, mostly; in a corpus larger than those of
     training, the less the larger it is: of such the taste knows nothing, and to mutate always the
-    same few of thousands finds less in a large library. How a seed is mutated is for a
+    same few of many finds less in a large library. How a seed is mutated is for a
     bandit for each part of an action: a choice's yield, the share of rounds that kept a mutant in
     units of the program's share of late, is Gamma-distributed around that share, and its
     posterior is Gamma again (Thompson 1933; hierarchical form: Hong, Kveton, Zaheer, Ghavamzadeh,
@@ -143,9 +143,9 @@ class HierarchicalBandit(Agent):
         for environment in environments:
             family = environment.name.partition("-")[0]
             families.setdefault(family, Log()).fuzz(environment, rng)
-        return self.learn(list(families.values()))
+        return self.fit_logs(list(families.values()))
 
-    def learn(self, logs: Sequence["Log"]) -> Self:
+    def fit_logs(self, logs: Sequence["Log"]) -> Self:
         """Learn from what was seen, a log for each family of programs. Return self."""
         self.taste_ = _taste(logs)
         self.seeds_ = float(max(np.mean(log.seeds) for log in logs))
